@@ -1,0 +1,5 @@
+//! The `mirord` service.
+
+fn main() -> std::process::ExitCode {
+    std::process::ExitCode::SUCCESS
+}

@@ -1,0 +1,1 @@
+//! POSIX operations on a vault: inodes, handles, dirty data.

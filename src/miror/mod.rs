@@ -1,0 +1,1 @@
+//! Replication: the session state machine and its transports.

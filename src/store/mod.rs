@@ -1,0 +1,1 @@
+//! The log, the journal, the index, recovery.

@@ -1,0 +1,1 @@
+//! Nodes, versions, stamps, commits, the view, file contents.
