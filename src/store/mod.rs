@@ -1,1 +1,3 @@
 //! The log, the journal, the index, recovery.
+
+pub mod disk;
