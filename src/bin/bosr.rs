@@ -1,5 +1,5 @@
 //! The `bosr` command.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    bosr::cli::bosr()
 }

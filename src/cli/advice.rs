@@ -1,0 +1,37 @@
+//! What a person can do about an error.
+
+use crate::daemon::error::DaemonError;
+
+/// One clause, to stand behind the error on its line.
+pub(super) fn for_error(error: &DaemonError) -> Option<String> {
+    let advice = match error {
+        DaemonError::NotInitialised { .. } => "make one with `bosr init`, or `bosr join` with a ticket",
+        DaemonError::AlreadyInitialised { .. } => "use it, or give another name with --vault",
+        DaemonError::InUse { .. } => "wait for it, or end that process",
+        DaemonError::OwnerGone { .. } => "run the command again",
+        DaemonError::WrongKey { .. } => "check the passphrase or the key file",
+        DaemonError::NoKey { .. } => "give --passphrase-file, --passphrase-command or --key-file",
+        DaemonError::Damaged { .. } => "run `bosr fsck`, or restore a copy",
+        DaemonError::NoSuchPath { .. } => "see what is there with `bosr ls`",
+        DaemonError::IsDirectory { .. } | DaemonError::NotFile { .. } => "name a file",
+        DaemonError::NotDirectory { .. } => "name a directory",
+        DaemonError::ContentMissing { .. } => "connect a device that has it and run `bosr sync`",
+        DaemonError::Full => "make room on the disk",
+        DaemonError::UnknownPeer { .. } => "see `bosr peer list`",
+        DaemonError::PeerExists { .. } => "remove it first, or take another alias",
+        DaemonError::BadAddress { .. } => "write HOST:PORT",
+        DaemonError::Unreachable { .. } => {
+            "check that it runs and listens, and its address in `bosr peer list`"
+        }
+        DaemonError::Partial { .. } => "run it again: what has arrived is kept",
+        DaemonError::Ticket { .. } => "make a new one with `bosr invite`",
+        DaemonError::Listen { .. } => "choose another address with --listen",
+        DaemonError::NotMounted { .. } => "see `bosr status`",
+        DaemonError::Setup { .. }
+        | DaemonError::Refused { .. }
+        | DaemonError::Refusal { .. }
+        | DaemonError::Mount { .. }
+        | DaemonError::Internal { .. } => return None,
+    };
+    Some(advice.to_owned())
+}
