@@ -1,1 +1,58 @@
 //! Keys, key slots, the object envelope.
+//!
+//! Owns every key of a vault and every byte layout that holds ciphertext: the vault file (`vault.toml`), the
+//! keyring, sealed objects, frames and index blocks. It is pure: bytes in, bytes out; files, sockets and
+//! clocks belong to the layers above, and randomness is passed in as [`crate::ambient::Entropy`].
+//!
+//! The keys, from the top:
+//!
+//! - a *key slot* ([`Unlock`]) opens the keyring in [`VaultFile`];
+//! - the [`Keyring`] holds the vault secret, the epochs and the device key;
+//! - the vault secret gives [`ContentKeys`]: object ids, name hashes, the chunker's seed. It never changes;
+//! - an [`Epoch`] wraps the data key of each object, frame file and index, and gives peers their pre-shared
+//!   key. Epochs are replaced by rotation, and old ones stay to read what they wrapped;
+//! - a data key seals one thing and is made fresh for it.
+//!
+//! Invariants: types that hold a key are wiped when dropped and are neither `Debug` nor `Copy`. A failure to
+//! decrypt is [`CryptoError::WrongKeyOrDamaged`] and says nothing more. Nothing decoded here can panic.
+//!
+//! Not promised: that plaintext (as opposed to keys) is wiped from memory, that object lengths are hidden, or
+//! that somebody who can write to the store cannot put back an older state of it.
+#![deny(clippy::indexing_slicing)]
+
+mod block;
+mod content;
+mod cursor;
+mod derive;
+mod device;
+mod epoch;
+mod error;
+mod frame;
+mod gcm;
+mod id;
+mod key_file;
+mod keyring;
+mod object;
+mod session;
+mod slot;
+mod vault_file;
+mod wrap;
+
+pub use block::{BLOCK_LEN, BlockCipher, STORED_BLOCK_LEN};
+pub use content::ContentKeys;
+pub use derive::{Key, derive, derive_into};
+pub use device::{DeviceKey, DevicePublic};
+pub use epoch::{Epoch, EpochId};
+pub use error::{CryptoError, KeyFileError, VaultFileError};
+pub use frame::{FRAME_OVERHEAD, FrameCipher, FramePurpose};
+pub use id::{ObjectId, ObjectKind, VaultId};
+pub use key_file::new_key_file;
+pub use keyring::Keyring;
+pub use object::{
+    HEADER_LEN, ObjectHeader, SEGMENT_LEN, SealedObject, TAG_LEN, open, open_range, open_verified,
+    rewrap_for_session, rewrap_from_session, rewrap_under, seal, seal_named, sealed_len,
+};
+pub use session::{Direction, SessionWrapKey};
+pub use slot::{Argon2Cost, SlotId, SlotKind, Unlock};
+pub use vault_file::VaultFile;
+pub use wrap::WrappedKey;

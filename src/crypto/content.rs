@@ -1,0 +1,56 @@
+//! What follows from the vault secret and from the content alone, so that it is equal on all replicas and in
+//! all epochs.
+
+use std::sync::Arc;
+
+use super::derive::{Key, derive};
+use super::id::{ObjectId, ObjectKind};
+
+/// The keys that name content. Cheap to clone.
+#[derive(Clone)]
+pub struct ContentKeys(Arc<Keys>);
+
+struct Keys {
+    id: Key,
+    name: Key,
+    gear: Key,
+}
+
+impl ContentKeys {
+    /// The keys of the vault with this secret.
+    pub(super) fn new(vault_secret: &Key) -> Self {
+        let key = |info: &str| derive(vault_secret.as_ref(), b"", info.as_bytes());
+        ContentKeys(Arc::new(Keys {
+            id: key("bosr/1 object id"),
+            name: key("bosr/1 name hash"),
+            gear: key("bosr/1 gear"),
+        }))
+    }
+
+    /// The id of an object with this plaintext.
+    pub fn object_id(&self, kind: ObjectKind, plaintext: &[u8]) -> ObjectId {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0.id);
+        hasher.update(&[kind.number()]);
+        hasher.update(plaintext);
+        ObjectId(*hasher.finalize().as_bytes())
+    }
+
+    /// The seed of the chunker's gear table. It hinders, but does not stop, telling known files by the lengths
+    /// of their chunks.
+    pub fn gear_seed(&self) -> u64 {
+        first_u64(&self.0.gear)
+    }
+
+    /// A 63-bit hash of a name in a directory (by the raw id of the directory's node). Also the readdir
+    /// cookie, for which the top bit must stay clear.
+    pub fn name_hash(&self, parent: &[u8; 16], name: &[u8]) -> u64 {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0.name);
+        hasher.update(parent);
+        hasher.update(name);
+        first_u64(hasher.finalize().as_bytes()) >> 1
+    }
+}
+
+fn first_u64(bytes: &[u8; 32]) -> u64 {
+    bytes.first_chunk().map_or(0, |head| u64::from_le_bytes(*head))
+}
