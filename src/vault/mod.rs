@@ -1,1 +1,3 @@
 //! Nodes, versions, stamps, commits, the view, file contents.
+
+pub mod contents;

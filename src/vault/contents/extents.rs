@@ -1,0 +1,264 @@
+//! Edits of a file not yet part of its content: a map from offsets to bytes or holes.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// Bytes written one after another grow one piece up to this length, so that neither growing nor cutting a
+/// piece ever moves much.
+const PIECE_MAX: usize = 1024 * 1024;
+
+/// One edit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent<'a> {
+    /// These bytes.
+    Bytes(&'a [u8]),
+    /// So many zeros.
+    Hole(u64),
+}
+
+impl Extent<'_> {
+    /// How many bytes of the file it covers.
+    pub fn len(&self) -> u64 {
+        match self {
+            Extent::Bytes(bytes) => bytes.len() as u64,
+            Extent::Hole(len) => *len,
+        }
+    }
+
+    /// Whether it covers nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A map from offsets to bytes or holes, in order, without overlaps; what is inserted later wins.
+///
+/// Small writes anywhere and long runs of appends both cost a map access and one copy of the bytes.
+#[derive(Clone, Debug, Default)]
+pub struct Extents {
+    pieces: BTreeMap<u64, Piece>,
+    bytes: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Piece {
+    Bytes(Vec<u8>),
+    Hole(u64),
+}
+
+impl Piece {
+    fn len(&self) -> u64 {
+        self.extent().len()
+    }
+
+    fn extent(&self) -> Extent<'_> {
+        match self {
+            Piece::Bytes(bytes) => Extent::Bytes(bytes),
+            Piece::Hole(len) => Extent::Hole(*len),
+        }
+    }
+
+    /// Keeps the first `at` bytes (fewer than its length) and gives the rest.
+    fn split_off(&mut self, at: u64) -> Piece {
+        match self {
+            Piece::Bytes(bytes) => Piece::Bytes(bytes.split_off(at as usize)),
+            Piece::Hole(len) => {
+                let rest = *len - at;
+                *len = at;
+                Piece::Hole(rest)
+            }
+        }
+    }
+}
+
+impl Extents {
+    /// No edits.
+    pub fn new() -> Self {
+        Extents::default()
+    }
+
+    /// Whether there are no edits.
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// How many bytes of memory the edits carry; holes carry none.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How many pieces there are.
+    pub fn pieces(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// Where the last edit ends; 0 if there is none.
+    pub fn end(&self) -> u64 {
+        self.pieces.last_key_value().map_or(0, |(at, piece)| at.saturating_add(piece.len()))
+    }
+
+    /// Writes `bytes` at `offset`.
+    pub fn insert(&mut self, offset: u64, bytes: &[u8]) {
+        let end = offset.saturating_add(bytes.len() as u64);
+        self.clear_holes(offset..end);
+        // Bytes over bytes are copied in place; only what falls between pieces makes new ones.
+        let mut gaps = Vec::new();
+        let mut at = offset;
+        for (start, piece) in self.touching(offset..end) {
+            if let Piece::Bytes(old) = piece {
+                let from = (*start).max(offset);
+                let to = (*start + old.len() as u64).min(end);
+                if at < from {
+                    gaps.push(at..from);
+                }
+                let target = old.get_mut((from - start) as usize..(to - start) as usize);
+                let source = bytes.get((from - offset) as usize..(to - offset) as usize);
+                if let (Some(target), Some(source)) = (target, source) {
+                    target.copy_from_slice(source);
+                }
+                at = to;
+            }
+        }
+        if at < end {
+            gaps.push(at..end);
+        }
+        for gap in gaps {
+            if let Some(new) = bytes.get((gap.start - offset) as usize..(gap.end - offset) as usize) {
+                self.fill_gap(gap.start, new);
+            }
+        }
+    }
+
+    /// Makes `len` bytes at `offset` zero.
+    pub fn insert_hole(&mut self, offset: u64, len: u64) {
+        let end = offset.saturating_add(len);
+        self.remove(offset..end);
+        if offset < end {
+            self.pieces.insert(offset, Piece::Hole(end - offset));
+        }
+    }
+
+    /// Makes the edits of `later` on top of these.
+    pub fn merge(&mut self, later: &Extents) {
+        for (offset, extent) in later.iter() {
+            match extent {
+                Extent::Bytes(bytes) => self.insert(offset, bytes),
+                Extent::Hole(len) => self.insert_hole(offset, len),
+            }
+        }
+    }
+
+    /// Forgets every edit at or above `len`.
+    pub fn truncate(&mut self, len: u64) {
+        self.remove(len..u64::MAX);
+    }
+
+    /// Forgets every edit within `range`.
+    pub fn remove(&mut self, range: Range<u64>) {
+        if range.is_empty() {
+            return;
+        }
+        self.split_at(range.start);
+        self.split_at(range.end);
+        let inside: Vec<u64> = self.pieces.range(range).map(|(at, _)| *at).collect();
+        for at in inside {
+            if let Some(Piece::Bytes(bytes)) = self.pieces.remove(&at) {
+                self.bytes -= bytes.len() as u64;
+            }
+        }
+    }
+
+    /// Writes what the edits say over `buf`, which holds the file's bytes from `offset` on.
+    pub fn overlay(&self, offset: u64, buf: &mut [u8]) {
+        let end = offset.saturating_add(buf.len() as u64);
+        for (at, extent) in self.within(offset..end) {
+            let from = (at - offset) as usize;
+            let Some(target) = buf.get_mut(from..from + extent.len() as usize) else { continue };
+            match extent {
+                Extent::Bytes(bytes) => target.copy_from_slice(bytes),
+                Extent::Hole(_) => target.fill(0),
+            }
+        }
+    }
+
+    /// Whether the edits say every byte of `range`.
+    pub fn covers(&self, range: Range<u64>) -> bool {
+        let mut at = range.start;
+        for (start, extent) in self.within(range.clone()) {
+            if start > at {
+                return false;
+            }
+            at = start + extent.len();
+        }
+        at >= range.end
+    }
+
+    /// All edits in order.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, Extent<'_>)> {
+        self.pieces.iter().map(|(at, piece)| (*at, piece.extent()))
+    }
+
+    /// The edits within `range` in order, cut to it.
+    pub fn within(&self, range: Range<u64>) -> impl Iterator<Item = (u64, Extent<'_>)> {
+        let first = self.pieces.range(..=range.start).next_back().map_or(range.start, |(at, _)| *at);
+        let upto = range.end.max(first);
+        self.pieces.range(first..upto).filter_map(move |(at, piece)| cut(*at, piece.extent(), &range))
+    }
+
+    /// The pieces that overlap `range`, to be changed.
+    fn touching(&mut self, range: Range<u64>) -> impl Iterator<Item = (&u64, &mut Piece)> {
+        let first = self.pieces.range(..=range.start).next_back().map_or(range.start, |(at, _)| *at);
+        let upto = range.end.max(first);
+        self.pieces
+            .range_mut(first..upto)
+            .filter(move |(at, piece)| at.saturating_add(piece.len()) > range.start && !range.is_empty())
+    }
+
+    fn clear_holes(&mut self, range: Range<u64>) {
+        let holes: Vec<Range<u64>> = self
+            .touching(range.clone())
+            .filter(|(_, piece)| matches!(piece, Piece::Hole(_)))
+            .map(|(at, piece)| (*at).max(range.start)..(at + piece.len()).min(range.end))
+            .collect();
+        for hole in holes {
+            self.remove(hole);
+        }
+    }
+
+    /// Puts bytes where there is nothing yet: at the end of the piece before, if that is not full.
+    fn fill_gap(&mut self, offset: u64, new: &[u8]) {
+        self.bytes += new.len() as u64;
+        if let Some((at, Piece::Bytes(before))) = self.pieces.range_mut(..offset).next_back()
+            && at + before.len() as u64 == offset
+            && before.len() + new.len() <= PIECE_MAX
+        {
+            before.extend_from_slice(new);
+            return;
+        }
+        self.pieces.insert(offset, Piece::Bytes(new.to_vec()));
+    }
+
+    /// Cuts the piece that `at` lies inside of in two.
+    fn split_at(&mut self, at: u64) {
+        if let Some((start, piece)) = self.pieces.range_mut(..at).next_back()
+            && start + piece.len() > at
+        {
+            let rest = piece.split_off(at - start);
+            self.pieces.insert(at, rest);
+        }
+    }
+}
+
+/// The part of an extent within `range`, if any.
+fn cut<'a>(at: u64, extent: Extent<'a>, range: &Range<u64>) -> Option<(u64, Extent<'a>)> {
+    let from = at.max(range.start);
+    let to = at.saturating_add(extent.len()).min(range.end);
+    if from >= to {
+        return None;
+    }
+    let part = match extent {
+        Extent::Bytes(bytes) => Extent::Bytes(bytes.get((from - at) as usize..(to - at) as usize)?),
+        Extent::Hole(_) => Extent::Hole(to - from),
+    };
+    Some((from, part))
+}
