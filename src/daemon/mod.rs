@@ -10,4 +10,6 @@ pub mod config;
 pub mod config_edit;
 pub mod error;
 pub mod key_source;
+pub mod lease;
 pub mod paths;
+pub mod updates;
