@@ -8,7 +8,7 @@ pub(super) fn for_error(error: &DaemonError) -> Option<String> {
         DaemonError::NotInitialised { .. } => "make one with `bosr init`, or `bosr join` with a ticket",
         DaemonError::AlreadyInitialised { .. } => "use it, or give another name with --vault",
         DaemonError::InUse { .. } => "wait for it, or end that process",
-        DaemonError::OwnerGone { .. } => "run the command again",
+        DaemonError::OwnerGone { .. } | DaemonError::Broken { .. } => "run the command again",
         DaemonError::WrongKey { .. } => "check the passphrase or the key file",
         DaemonError::NoKey { .. } => "give --passphrase-file, --passphrase-command or --key-file",
         DaemonError::Damaged { .. } => "run `bosr fsck`, or restore a copy",

@@ -19,6 +19,8 @@ pub enum DaemonError {
     InUse { store: String, pid: Option<u32> },
     #[error("the process that had the vault at {store} open has ended")]
     OwnerGone { store: String },
+    #[error("the process that has the vault at {store} open broke off")]
+    Broken { store: String },
     #[error("cannot unlock the vault at {store}: wrong key or damaged")]
     WrongKey { store: String },
     #[error("cannot unlock the vault at {store} without a key")]

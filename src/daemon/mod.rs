@@ -6,10 +6,13 @@
 //!
 //! Reading order: [`paths`] and [`config`] (where things are), [`key_source`] (what unlocks).
 
+pub mod api;
+pub mod client;
 pub mod config;
 pub mod config_edit;
 pub mod error;
 pub mod key_source;
 pub mod lease;
 pub mod paths;
+pub mod socket;
 pub mod updates;

@@ -1,0 +1,313 @@
+//! What goes over the control socket, and what `--json` prints. Schemas only grow: a field is never renamed,
+//! removed or given another meaning.
+//!
+//! Names of files are bytes to the system and text to JSON: a name that is not UTF-8 is shown with
+//! replacement characters, and its exact bytes stand beside it in hexadecimal.
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+
+/// The version of these schemas.
+pub const VERSION: u32 = 1;
+
+/// Who answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// Version of the schemas.
+    pub version: u32,
+    /// The process.
+    pub pid: u32,
+}
+
+/// A path or name in a vault.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Name {
+    /// For people.
+    #[serde(rename = "name")]
+    pub text: String,
+    /// The bytes in hexadecimal, if the text does not tell them.
+    #[serde(rename = "name_bytes", default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<String>,
+}
+
+impl Name {
+    /// From the bytes.
+    pub fn new(bytes: &[u8]) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Name { text: text.to_owned(), bytes: None },
+            Err(_) => Name {
+                text: String::from_utf8_lossy(bytes).into_owned(),
+                bytes: Some(HEXLOWER.encode(bytes)),
+            },
+        }
+    }
+}
+
+/// What kind of thing a name in the vault stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the kinds of POSIX")]
+pub enum EntryKind {
+    File,
+    Directory,
+    Symlink,
+    Fifo,
+    Socket,
+    CharDevice,
+    BlockDevice,
+}
+
+/// One line of `ls`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its name in its directory.
+    #[serde(flatten)]
+    pub name: Name,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Permission bits.
+    pub mode: u32,
+    /// Number of names.
+    pub links: u32,
+    /// User.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Bytes.
+    pub size: u64,
+    /// Last change of the content, nanoseconds since 1970.
+    pub mtime: i64,
+    /// Where a symlink points.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Whether it is the losing side of a conflict, shown as a tombstone file.
+    pub tombstone: bool,
+}
+
+/// A file that was stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
+    /// Its path in the vault.
+    #[serde(flatten)]
+    pub name: Name,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// `status`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the schema.
+    pub version: u32,
+    /// Name or store of the vault.
+    pub vault: String,
+    /// The vault's id.
+    pub id: String,
+    /// What this device is called.
+    pub device: String,
+    /// The store's folder.
+    pub store: String,
+    /// Root of the trie, in hexadecimal: equal on replicas that agree.
+    pub root: String,
+    /// The head commit, in hexadecimal.
+    pub commit: String,
+    /// Files, directories and everything else in the vault.
+    pub nodes: u64,
+    /// The process that has the vault open in the background.
+    pub owner: Option<u32>,
+    /// Where it listens.
+    pub listen: Option<String>,
+    /// Where it is mounted.
+    pub mounts: Vec<String>,
+    /// The peers.
+    pub peers: Vec<PeerStatus>,
+    /// Content that is not here yet.
+    pub waiting: Waiting,
+    /// Bytes on disk, with the whole history.
+    pub history: u64,
+    /// Conflicts that wait for a person.
+    pub conflicts: u64,
+    /// What is under way.
+    pub transfer: Transfer,
+}
+
+/// A peer in `status` and `peer list`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// What it is called.
+    pub alias: String,
+    /// Where it is reached, if that is known.
+    pub address: Option<String>,
+    /// Whether there is a session with it.
+    pub connected: bool,
+    /// `tcp` or `quic`, while connected.
+    pub transport: Option<String>,
+    /// Whether it is known to have the state that is here.
+    pub in_sync: bool,
+}
+
+/// Content that is not here yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Files that wait.
+    pub files: u64,
+    /// Bytes they miss.
+    pub bytes: u64,
+}
+
+/// What goes over the network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// Bytes a second, received.
+    pub received_rate: f64,
+    /// Bytes a second, sent.
+    pub sent_rate: f64,
+    /// Bytes received since the vault was opened.
+    pub received: u64,
+    /// Bytes sent since the vault was opened.
+    pub sent: u64,
+}
+
+/// One conflict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// Version of the schema.
+    pub version: u32,
+    /// The file.
+    pub path: String,
+    /// The tombstone file beside it, with the version that lost.
+    pub tombstone: String,
+    /// The device that wrote it.
+    pub device: String,
+    /// When, in the vault's order.
+    pub stamp: String,
+    /// The rule that decided.
+    pub rule: String,
+}
+
+/// One commit of the history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogEntry {
+    /// Version of the schema.
+    pub version: u32,
+    /// The commit, in hexadecimal.
+    pub commit: String,
+    /// The trie root it names.
+    pub root: String,
+    /// Its parents.
+    pub parents: Vec<String>,
+    /// Who made it; none for a merge.
+    pub device: Option<String>,
+    /// When, nanoseconds since 1970; none for a merge.
+    pub time: Option<i64>,
+    /// Files, directories and everything else it holds.
+    pub nodes: u64,
+    /// With a path: what became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<String>,
+}
+
+/// A peer to remember.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerAddress {
+    /// Where it listens: `HOST[:PORT]`.
+    pub address: String,
+}
+
+/// What an invitation reports.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Invitation {
+    /// The ticket to hand over.
+    Ticket(String),
+    /// A device joined with it, under this name.
+    Joined(String),
+}
+
+/// Which peers an action means: all of them if none is named.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peers {
+    /// Their aliases.
+    pub aliases: Vec<String>,
+}
+
+/// How far a `sync` is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncProgress {
+    /// With whom.
+    pub peer: String,
+    /// Bytes received, and to be received as far as is known.
+    pub received: Amount,
+    /// Bytes sent, and to be sent as far as is known.
+    pub sent: Amount,
+    /// Objects still on their way.
+    pub objects: u64,
+    /// What has just happened, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
+}
+
+/// Done, of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amount {
+    /// Bytes done.
+    pub done: u64,
+    /// Bytes in all.
+    pub total: u64,
+}
+
+/// What a `sync` did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Synced {
+    /// Version of the schema.
+    pub version: u32,
+    /// What happened with each peer.
+    pub peers: Vec<PeerSynced>,
+    /// Conflicts that wait for a person now.
+    pub conflicts: u64,
+}
+
+/// What a `sync` did with one peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerSynced {
+    /// Which.
+    pub alias: String,
+    /// Bytes received.
+    pub received: u64,
+    /// Bytes sent.
+    pub sent: u64,
+    /// Why it is not in step, if it is not.
+    pub error: Option<super::error::DaemonError>,
+}
+
+/// Where to mount.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountRequest {
+    /// The folder: absolute.
+    pub dir: String,
+    /// Mount options.
+    pub options: Vec<String>,
+}
+
+/// What `fsck` found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// Version of the schema.
+    pub version: u32,
+    /// Objects looked at.
+    pub objects: u64,
+    /// What is damaged, a line each.
+    pub damage: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_not_text_keeps_its_bytes() {
+        assert_eq!(serde_json::to_string(&Name::new("a é".as_bytes())).unwrap(), r#"{"name":"a é"}"#);
+        let odd = serde_json::to_string(&Name::new(b"a\xff")).unwrap();
+        assert_eq!(odd, "{\"name\":\"a\u{fffd}\",\"name_bytes\":\"61ff\"}");
+    }
+}
