@@ -54,3 +54,33 @@ impl ContentKeys {
 fn first_u64(bytes: &[u8; 32]) -> u64 {
     bytes.first_chunk().map_or(0, |head| u64::from_le_bytes(*head))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::crypto::fixture;
+
+    #[test]
+    fn known_answers() {
+        let keys = fixture::keyring().0.content_keys().clone();
+        assert_eq!(
+            keys.object_id(ObjectKind::Chunk, b"hello, vault").to_string(),
+            "748db4bc2c96c700b3fe92ef68a2846f056fad3e260518527b7ed726f83cf853"
+        );
+        assert_eq!(format!("{:016x}", keys.gear_seed()), "ba29a05774b516d2");
+        assert_eq!(format!("{:016x}", keys.name_hash(&[3; 16], b"notes.txt")), "5c3d888279edba06");
+    }
+
+    proptest! {
+        #[test]
+        fn names_differ_where_anything_differs(a: (u8, Vec<u8>), b: (u8, Vec<u8>)) {
+            let keys = fixture::keyring().0.content_keys().clone();
+            let kind = |n: u8| ObjectKind::try_from(n % 5 + 1).unwrap();
+            let same = (kind(a.0), &a.1) == (kind(b.0), &b.1);
+            prop_assert_eq!(keys.object_id(kind(a.0), &a.1) == keys.object_id(kind(b.0), &b.1), same);
+            prop_assert_eq!(keys.name_hash(&[0; 16], &a.1) >> 63, 0);
+        }
+    }
+}

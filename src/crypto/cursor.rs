@@ -25,18 +25,14 @@ impl<'a> Cursor<'a> {
         self.array::<1>().map(|[byte]| *byte)
     }
 
-    pub(super) fn u16(&mut self) -> Result<u16, CryptoError> {
-        self.array().map(|bytes| u16::from_le_bytes(*bytes))
-    }
-
     pub(super) fn u32(&mut self) -> Result<u32, CryptoError> {
         self.array().map(|bytes| u32::from_le_bytes(*bytes))
     }
 
-    /// A count of items of `item` bytes each, refused when the rest cannot hold them.
+    /// A count of items of at least `item` bytes each, refused when the rest cannot hold them.
     pub(super) fn count(&mut self, item: usize) -> Result<usize, CryptoError> {
-        let count = usize::from(self.u16()?);
-        if count * item > self.rest.len() { Err(self.malformed()) } else { Ok(count) }
+        let count = self.u32()? as usize;
+        if count > self.rest.len() / item { Err(self.malformed()) } else { Ok(count) }
     }
 
     /// The error for a structure that makes no sense.
@@ -48,4 +44,10 @@ impl<'a> Cursor<'a> {
     pub(super) fn end(self) -> Result<(), CryptoError> {
         if self.rest.is_empty() { Ok(()) } else { Err(self.malformed()) }
     }
+}
+
+/// A count as [`Cursor::count`] reads it.
+pub(super) fn encode_count(count: usize) -> [u8; 4] {
+    // No list here comes near 2^32 items; one that did would fail to decode, not be cut silently.
+    u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes()
 }

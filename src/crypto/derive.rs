@@ -5,9 +5,17 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::error::CryptoError;
+use crate::ambient::Entropy;
 
 /// 32 secret bytes, wiped when dropped.
 pub type Key = Zeroizing<[u8; 32]>;
+
+/// A new random key.
+pub(super) fn random_key(entropy: &dyn Entropy) -> Key {
+    let mut key = Key::default();
+    entropy.fill(key.as_mut());
+    key
+}
 
 /// A 32-byte key from `ikm` (input key material), `salt` (may be empty) and `info`, which says what the key is
 /// for: two uses never share an `info`.

@@ -5,12 +5,11 @@ use std::fmt;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use x25519_dalek::{PublicKey, StaticSecret};
-use zeroize::Zeroizing;
 
-use super::derive::Key;
+use super::derive::{Key, random_key};
 use super::error::CryptoError;
 use super::id::hex_text;
-use crate::ambient::{self, Entropy};
+use crate::ambient::Entropy;
 
 /// A device's public key. Not secret, but it names the device.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -28,7 +27,7 @@ pub struct DeviceKey {
 impl DeviceKey {
     /// A new one.
     pub fn generate(entropy: &dyn Entropy) -> Self {
-        Self::from_secret(Zeroizing::new(ambient::random(entropy)))
+        Self::from_secret(random_key(entropy))
     }
 
     /// The pair with this secret. Any 32 bytes are one (they are clamped in use, as RFC 7748 has it).
@@ -45,5 +44,24 @@ impl DeviceKey {
     /// The secret half, for the Noise handshake.
     pub fn secret(&self) -> &Key {
         &self.secret
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    /// RFC 7748, 6.1: Alice's key pair.
+    #[test]
+    fn is_x25519() {
+        let secret =
+            HEXLOWER.decode(b"77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a").unwrap();
+        let key = DeviceKey::from_secret(Zeroizing::new(secret.try_into().unwrap()));
+        assert_eq!(
+            key.public().to_string(),
+            "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a"
+        );
     }
 }

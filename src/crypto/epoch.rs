@@ -10,8 +10,8 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::cursor::Cursor;
-use super::derive::{Key, derive, derive_into};
+use super::cursor::{Cursor, encode_count};
+use super::derive::{Key, derive, derive_into, random_key};
 use super::device::DevicePublic;
 use super::error::CryptoError;
 use super::wrap::WrapKey;
@@ -72,18 +72,17 @@ struct Inner {
 }
 
 /// Bytes of an encoded epoch without the entitled keys.
-pub(super) const FIXED_LEN: usize = EpochId::LEN + 32 + 2;
+pub(super) const FIXED_LEN: usize = EpochId::LEN + 32 + 4;
 
 impl Epoch {
     /// A new epoch. `entitled` are the static keys of the devices that may have it: those listed and not
-    /// revoked. They are kept sorted, each once; 65535 at most.
+    /// revoked. They are kept sorted, each once.
     pub fn generate(counter: u32, entitled: &[DevicePublic], entropy: &dyn Entropy) -> Self {
         let id = EpochId { counter, id: ambient::random(entropy) };
         let mut entitled = entitled.to_vec();
         entitled.sort_unstable();
         entitled.dedup();
-        entitled.truncate(usize::from(u16::MAX));
-        Self::new(id, Zeroizing::new(ambient::random(entropy)), entitled)
+        Self::new(id, random_key(entropy), entitled)
     }
 
     fn new(id: EpochId, key: Key, entitled: Vec<DevicePublic>) -> Self {
@@ -99,6 +98,11 @@ impl Epoch {
     /// The static keys of the devices that may have it, sorted.
     pub fn entitled(&self) -> &[DevicePublic] {
         &self.0.entitled
+    }
+
+    /// Whether this device may have it.
+    pub fn is_entitled(&self, device: &DevicePublic) -> bool {
+        self.0.entitled.binary_search(device).is_ok()
     }
 
     /// The pre-shared key of the peers' handshake.
@@ -130,7 +134,8 @@ impl Epoch {
         &self.0.wrap
     }
 
-    /// The epoch with its key, to be handed to a device that is entitled to it (over an encrypted channel).
+    /// The epoch with its key, to be handed to a device that is entitled to it (over an encrypted channel):
+    /// id (12), key (32), count (4), and the entitled keys (32 each) in ascending order.
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut out = Zeroizing::new(Vec::with_capacity(self.encoded_len()));
         self.encode_into(&mut out);
@@ -144,8 +149,7 @@ impl Epoch {
     pub(super) fn encode_into(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.0.id.to_bytes());
         out.extend_from_slice(self.0.key.as_slice());
-        let count = u16::try_from(self.0.entitled.len()).unwrap_or(u16::MAX);
-        out.extend_from_slice(&count.to_le_bytes());
+        out.extend_from_slice(&encode_count(self.0.entitled.len()));
         for device in &self.0.entitled {
             out.extend_from_slice(&device.0);
         }
@@ -174,5 +178,67 @@ impl Epoch {
             return Err(cursor.malformed());
         }
         Ok(Self::new(id, key, entitled))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::crypto::fixture::{self, Counting};
+
+    #[test]
+    fn known_answers() {
+        let epoch = fixture::keyring().0.current().clone();
+        assert_eq!(epoch.id().to_string(), "1-2021222324252627");
+        assert_eq!(
+            HEXLOWER.encode(epoch.psk().as_slice()),
+            "d260f5993f8cdd9fc97323876fad43252a4023ac8a1e1e78616153fb7797e996"
+        );
+        assert_eq!(HEXLOWER.encode(&epoch.discovery_tag(20_000)), "f602af568868ad443d08dcf1114164f8");
+    }
+
+    #[test]
+    fn ids_are_ordered_by_counter_first() {
+        let id = |counter, byte| EpochId { counter, id: [byte; 8] };
+        assert!(id(256, 0) > id(1, 9) && id(1, 9) > id(1, 8));
+    }
+
+    fn epoch_of(counter: u32, devices: &[[u8; 32]]) -> Epoch {
+        let devices: Vec<_> = devices.iter().copied().map(DevicePublic).collect();
+        Epoch::generate(counter, &devices, &Counting::default())
+    }
+
+    proptest! {
+        #[test]
+        fn decodes_what_it_encodes_and_no_other_length(
+            counter: u32, devices in proptest::collection::vec(any::<[u8; 32]>(), 0..5), extra: u8,
+        ) {
+            let epoch = epoch_of(counter, &devices);
+            let bytes = epoch.encode();
+            prop_assert_eq!(bytes.len(), epoch.encoded_len());
+            let decoded = Epoch::decode(&bytes).unwrap();
+            prop_assert_eq!(decoded.id(), epoch.id());
+            prop_assert_eq!(decoded.entitled(), epoch.entitled());
+            prop_assert_eq!(decoded.psk(), epoch.psk());
+            prop_assert!(epoch.entitled().iter().all(|device| decoded.is_entitled(device)));
+            for len in 0..bytes.len() {
+                prop_assert!(Epoch::decode(&bytes[..len]).is_err());
+            }
+            prop_assert!(Epoch::decode(&[&bytes[..], &[extra]].concat()).is_err());
+        }
+
+        #[test]
+        fn mangled_bytes_never_panic(bytes: Vec<u8>) {
+            let _ = Epoch::decode(&bytes);
+        }
+
+        #[test]
+        fn ids_survive_their_bytes(counter: u32, id: [u8; 8]) {
+            let id = EpochId { counter, id };
+            prop_assert_eq!(EpochId::from_bytes(&id.to_bytes()), id);
+        }
     }
 }

@@ -57,11 +57,66 @@ impl FrameCipher {
         self.0.seal(plaintext, associated, entropy)
     }
 
+    /// As [`FrameCipher::seal`], at the end of `out`.
+    ///
+    /// # Errors
+    /// None below 64 GiB.
+    pub fn seal_into(
+        &self,
+        out: &mut Vec<u8>,
+        plaintext: &[u8],
+        associated: &[u8],
+        entropy: &dyn Entropy,
+    ) -> Result<(), CryptoError> {
+        self.0.seal_into(out, plaintext, associated, entropy)
+    }
+
     /// Opens a frame in place and gives the plaintext that lies in it.
     ///
     /// # Errors
     /// [`CryptoError::WrongKeyOrDamaged`].
     pub fn open<'f>(&self, frame: &'f mut [u8], associated: &[u8]) -> Result<&'f mut [u8], CryptoError> {
         self.0.open_in_place(frame, associated)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+
+    use super::*;
+    use crate::crypto::fixture;
+
+    const SALT: [u8; 16] = [9; 16];
+
+    #[test]
+    fn known_answer() {
+        let (keyring, entropy) = fixture::keyring();
+        let cipher = FrameCipher::new(keyring.current(), FramePurpose::Journal, &SALT);
+        let frame = cipher.seal(b"operation", b"sequence 1", &entropy).unwrap();
+        assert_eq!(
+            HEXLOWER.encode(&frame),
+            "78797a7b7c7d7e7f808182832b3869c16d9faf75abb7290f050a3ad4d6839f8c1cf186463a"
+        );
+    }
+
+    #[test]
+    fn opens_with_its_purpose_salt_epoch_and_place_only() {
+        let (keyring, entropy) = fixture::keyring();
+        let epoch = keyring.current();
+        let cipher = FrameCipher::new(epoch, FramePurpose::Journal, &SALT);
+        let mut file = b"before".to_vec();
+        cipher.seal_into(&mut file, b"operation", b"1", &entropy).unwrap();
+        let frame = file.split_off(6);
+        assert_eq!((file.as_slice(), frame.len()), (b"before".as_slice(), 9 + FRAME_OVERHEAD));
+
+        let opens = |cipher: FrameCipher, place: &[u8]| cipher.open(&mut frame.clone(), place).is_ok();
+        assert!(opens(cipher, b"1"));
+        assert!(!opens(FrameCipher::new(epoch, FramePurpose::Journal, &SALT), b"2"));
+        assert!(!opens(FrameCipher::new(epoch, FramePurpose::Local, &SALT), b"1"));
+        assert!(!opens(FrameCipher::new(epoch, FramePurpose::Session, &SALT), b"1"));
+        assert!(!opens(FrameCipher::new(epoch, FramePurpose::Journal, &[8; 16]), b"1"));
+        let next = keyring.next_epoch(&[], &entropy);
+        assert!(!opens(FrameCipher::new(&next, FramePurpose::Journal, &SALT), b"1"));
     }
 }

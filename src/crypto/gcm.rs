@@ -57,12 +57,25 @@ impl Gcm {
         associated: &[u8],
         entropy: &dyn Entropy,
     ) -> Result<Vec<u8>, CryptoError> {
-        let mut message = Vec::with_capacity(plaintext.len() + OVERHEAD);
-        message.extend_from_slice(&[0; NONCE_LEN]);
-        message.extend_from_slice(plaintext);
-        message.extend_from_slice(&[0; TAG_LEN]);
-        self.seal_in_place(&mut message, associated, entropy)?;
+        let mut message = Vec::new();
+        self.seal_into(&mut message, plaintext, associated, entropy)?;
         Ok(message)
+    }
+
+    /// Seals a copy of `plaintext` at the end of `out`.
+    pub(super) fn seal_into(
+        &self,
+        out: &mut Vec<u8>,
+        plaintext: &[u8],
+        associated: &[u8],
+        entropy: &dyn Entropy,
+    ) -> Result<(), CryptoError> {
+        let start = out.len();
+        out.reserve(plaintext.len() + OVERHEAD);
+        out.extend_from_slice(&[0; NONCE_LEN]);
+        out.extend_from_slice(plaintext);
+        out.extend_from_slice(&[0; TAG_LEN]);
+        self.seal_in_place(out.get_mut(start..).unwrap_or_default(), associated, entropy)
     }
 }
 
@@ -73,4 +86,44 @@ fn parts(message: &mut [u8]) -> Result<Parts<'_>, CryptoError> {
     let (nonce, rest) = message.split_first_chunk_mut().ok_or(too_short.clone())?;
     let (text, tag) = rest.split_last_chunk_mut().ok_or(too_short)?;
     Ok((nonce, text, tag))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::derive::random_key;
+    use crate::crypto::fixture::Counting;
+
+    fn cipher() -> (Gcm, Counting) {
+        let entropy = Counting::default();
+        (Gcm::new(&random_key(&entropy)), entropy)
+    }
+
+    #[test]
+    fn opens_what_it_sealed() {
+        let (gcm, entropy) = cipher();
+        let mut message = gcm.seal(b"text", b"place", &entropy).unwrap();
+        assert_eq!(message.len(), 4 + OVERHEAD);
+        assert_eq!(gcm.open_in_place(&mut message, b"place").unwrap(), b"text");
+    }
+
+    #[test]
+    fn every_changed_bit_length_or_place_is_refused() {
+        let (gcm, entropy) = cipher();
+        let message = gcm.seal(b"text", b"place", &entropy).unwrap();
+        let refused = |mut message: Vec<u8>, place: &[u8]| {
+            let opened = gcm.open_in_place(&mut message, place).map(|text| text.to_vec());
+            assert_eq!(opened, Err(CryptoError::WrongKeyOrDamaged));
+        };
+        for bit in 0..message.len() * 8 {
+            let mut mangled = message.clone();
+            mangled[bit / 8] ^= 1 << (bit % 8);
+            refused(mangled, b"place");
+        }
+        for len in 0..message.len() {
+            refused(message[..len].to_vec(), b"place");
+        }
+        refused([message.as_slice(), b"x"].concat(), b"place");
+        refused(message, b"elsewhere");
+    }
 }

@@ -6,15 +6,15 @@
 use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
-use super::derive::Key;
+use super::derive::{Key, random_key};
 use super::error::KeyFileError;
-use crate::ambient::{self, Entropy};
+use crate::ambient::Entropy;
 
 const PREFIX: &[u8] = b"bosr-key-1:";
 
 /// The bytes of a new key file.
 pub fn new_key_file(entropy: &dyn Entropy) -> Zeroizing<Vec<u8>> {
-    encode(&Zeroizing::new(ambient::random(entropy)))
+    encode(&random_key(entropy))
 }
 
 fn encode(key: &Key) -> Zeroizing<Vec<u8>> {
@@ -39,4 +39,36 @@ pub(super) fn parse(file: &[u8]) -> Result<Key, KeyFileError> {
     }
     let key: &[u8; 32] = key.first_chunk().ok_or(KeyFileError::Damaged)?;
     Ok(Zeroizing::new(*key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::fixture::Counting;
+
+    #[test]
+    fn is_one_line() {
+        let file = new_key_file(&Counting::default());
+        let expected =
+            "bosr-key-1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f:91267e8a\n";
+        assert_eq!(std::str::from_utf8(&file).unwrap(), expected);
+        assert_eq!(parse(&file).unwrap().as_slice(), (0..32).collect::<Vec<u8>>());
+        assert_eq!(parse(&file[..file.len() - 1]).unwrap(), parse(&file).unwrap());
+    }
+
+    #[test]
+    fn foreign_cut_and_changed_files_are_told_from_good_ones() {
+        let file = new_key_file(&Counting::default());
+        assert_eq!(parse(b"-----BEGIN OPENSSH PRIVATE KEY-----").err(), Some(KeyFileError::Foreign));
+        assert_eq!(parse(b"").err(), Some(KeyFileError::Foreign));
+        assert_eq!(parse(&[&file[..], b"\n"].concat()).err(), Some(KeyFileError::Damaged));
+        for len in PREFIX.len()..file.len() - 1 {
+            assert_eq!(parse(&file[..len]).err(), Some(KeyFileError::Damaged));
+        }
+        for bit in 0..(file.len() - 1) * 8 {
+            let mut mangled = file.clone();
+            mangled[bit / 8] ^= 1 << (bit % 8);
+            assert!(parse(&mangled).is_err(), "bit {bit}");
+        }
+    }
 }

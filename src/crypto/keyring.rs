@@ -1,16 +1,17 @@
 //! Everything secret that a device knows about its vault.
 //!
-//! Encoded (little-endian): version `1` (1 byte), vault id (16), vault secret (32), epoch count (2), epochs
-//! (see [`Epoch::encode`]), and, unless it is for a joiner, device secret (32), slot count (2), and for each
-//! slot its id (8) and key (32). A byte before the epochs says which of the two it is.
+//! Encoded (integers little-endian): version `1` (1 byte); part (1): `1` for a device's own, `2` for a joiner's;
+//! vault id (16); vault secret (32); epoch count (4); epochs in ascending order (see [`Epoch::encode`]). A
+//! device's own goes on with device secret (32), slot count (4), and for each slot, in ascending order, its id
+//! (8) and key (32).
 
 use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
 use super::content::ContentKeys;
-use super::cursor::Cursor;
-use super::derive::Key;
+use super::cursor::{Cursor, encode_count};
+use super::derive::{Key, random_key};
 use super::device::{DeviceKey, DevicePublic};
 use super::epoch::{self, Epoch, EpochId};
 use super::error::CryptoError;
@@ -23,7 +24,7 @@ const VERSION: u8 = 1;
 const OWN: u8 = 1;
 const JOINER: u8 = 2;
 /// Bytes before the epochs: version, part, vault id, vault secret, epoch count.
-const HEAD_LEN: usize = 1 + 1 + 16 + 32 + 2;
+const HEAD_LEN: usize = 1 + 1 + 16 + 32 + 4;
 
 /// The vault secret, the epochs, this device's key, and the keys of the vault file's slots.
 #[derive(Clone)]
@@ -43,7 +44,7 @@ impl Keyring {
     pub fn generate(entropy: &dyn Entropy) -> Self {
         let device = DeviceKey::generate(entropy);
         let first = Epoch::generate(1, &[device.public()], entropy);
-        let secret = Zeroizing::new(ambient::random(entropy));
+        let secret = random_key(entropy);
         Self::assemble(VaultId(ambient::random(entropy)), secret, first, device)
     }
 
@@ -124,10 +125,10 @@ impl Keyring {
 
     /// The whole of it, for the vault file and for handing it to the owner process.
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
-        let tail = 32 + 2 + 40 * self.slots.len();
+        let tail = 32 + 4 + 40 * self.slots.len();
         let mut out = self.encode_shared(OWN, tail);
         out.extend_from_slice(self.device.secret().as_slice());
-        out.extend_from_slice(&u16::try_from(self.slots.len()).unwrap_or(u16::MAX).to_le_bytes());
+        out.extend_from_slice(&encode_count(self.slots.len()));
         for (id, key) in &self.slots {
             out.extend_from_slice(&id.0);
             out.extend_from_slice(key.as_slice());
@@ -148,7 +149,7 @@ impl Keyring {
         out.extend_from_slice(&[VERSION, part]);
         out.extend_from_slice(&self.vault.0);
         out.extend_from_slice(self.secret.as_slice());
-        out.extend_from_slice(&u16::try_from(self.epochs.len()).unwrap_or(u16::MAX).to_le_bytes());
+        out.extend_from_slice(&encode_count(self.epochs.len()));
         for epoch in self.epochs.values() {
             epoch.encode_into(&mut out);
         }
@@ -226,5 +227,95 @@ impl Shared {
             keyring.add_epoch(epoch);
         }
         keyring
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::crypto::fixture;
+
+    fn with(epochs: u8, slots: u8) -> Keyring {
+        let (mut keyring, entropy) = fixture::keyring();
+        for n in 0..epochs {
+            let entitled = [keyring.device().public(), DevicePublic([n; 32])];
+            let next = keyring.next_epoch(&entitled, &entropy);
+            keyring.add_epoch(next);
+        }
+        for n in 0..slots {
+            keyring.slots_mut().insert(SlotId([n; 8]), random_key(&entropy));
+        }
+        keyring
+    }
+
+    #[test]
+    fn known_bytes() {
+        let public = "8f40c5adb68f25624ae5b214ea767a6ec94d829d3d7b5e1ad1ba6f3e2138285f";
+        let key_40_to_71: String = (40..72).map(|b: u8| format!("{b:02x}")).collect();
+        let secret_72_to_103: String = (72..104).map(|b: u8| format!("{b:02x}")).collect();
+        let device_0_to_31: String = (0..32).map(|b: u8| format!("{b:02x}")).collect();
+        let shared = |part| {
+            format!(
+                "01{part}68696a6b6c6d6e6f7071727374757677{secret_72_to_103}01000000\
+                 010000002021222324252627{key_40_to_71}01000000{public}"
+            )
+        };
+        let keyring = with(0, 0);
+        assert_eq!(HEXLOWER.encode(&keyring.for_joiner()), shared("02"));
+        assert_eq!(HEXLOWER.encode(&keyring.encode()), format!("{}{device_0_to_31}00000000", shared("01")));
+    }
+
+    #[test]
+    fn the_greatest_epoch_is_current_in_whatever_order_they_come() {
+        let (mut keyring, entropy) = fixture::keyring();
+        let (second, third) = (Epoch::generate(2, &[], &entropy), Epoch::generate(3, &[], &entropy));
+        assert!(keyring.add_epoch(third.clone()));
+        assert!(keyring.add_epoch(second));
+        assert!(!keyring.add_epoch(third.clone()));
+        assert_eq!(keyring.current().id(), third.id());
+        let counters: Vec<u32> = keyring.epochs().map(|epoch| epoch.id().counter).collect();
+        assert_eq!(counters, [3, 2, 1]);
+        assert_eq!(keyring.next_epoch(&[], &entropy).id().counter, 4);
+    }
+
+    #[test]
+    fn a_joiner_gets_the_vault_but_not_the_device() {
+        let inviter = with(2, 1);
+        let device = DeviceKey::generate(&fixture::Counting::default());
+        let joiner = Keyring::from_inviter(&inviter.for_joiner(), device.clone()).unwrap();
+        assert_eq!(joiner.vault_id(), inviter.vault_id());
+        assert_eq!(joiner.device().public(), device.public());
+        assert_eq!(joiner.content_keys().gear_seed(), inviter.content_keys().gear_seed());
+        assert!(joiner.epochs().map(Epoch::id).eq(inviter.epochs().map(Epoch::id)));
+        assert!(joiner.slots().is_empty());
+        assert!(Keyring::decode(&inviter.for_joiner()).is_err());
+        assert!(Keyring::from_inviter(&inviter.encode(), device).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn decodes_what_it_encodes_and_no_other_length(epochs in 0u8..4, slots in 0u8..4, extra: u8) {
+            let keyring = with(epochs, slots);
+            let bytes = keyring.encode();
+            let decoded = Keyring::decode(&bytes).unwrap();
+            prop_assert_eq!(decoded.encode(), bytes.clone());
+            prop_assert_eq!(decoded.current().id(), keyring.current().id());
+            for len in 0..bytes.len() {
+                prop_assert!(Keyring::decode(&bytes[..len]).is_err());
+            }
+            prop_assert!(Keyring::decode(&[&bytes[..], &[extra]].concat()).is_err());
+        }
+
+        #[test]
+        fn mangled_bytes_never_panic(at: proptest::sample::Index, byte: u8, noise: Vec<u8>) {
+            let mut bytes = with(2, 2).encode();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            let _ = Keyring::decode(&bytes);
+            let _ = Keyring::decode(&noise);
+        }
     }
 }

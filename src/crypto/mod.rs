@@ -27,6 +27,8 @@ mod derive;
 mod device;
 mod epoch;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod frame;
 mod gcm;
 mod id;

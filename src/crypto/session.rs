@@ -42,3 +42,28 @@ impl SessionWrapKey {
         SessionWrapKey(WrapKey::new(&derive(ikm.as_slice(), handshake_hash, &info)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+
+    use super::*;
+    use crate::crypto::fixture;
+
+    #[test]
+    fn known_answer_that_differs_by_direction() {
+        let (keyring, _) = fixture::keyring();
+        let key = Zeroizing::new([5; 32]);
+        let wrap = |direction| {
+            SessionWrapKey::new(keyring.current(), b"handshake", &[1; 32], &[2; 32], direction).0.wrap(&key)
+        };
+        assert_eq!(
+            HEXLOWER.encode(&wrap(Direction::FromInitiator)),
+            "e1ed06c9e88efd3d1f4a13d72be79e3795bfc9f7882d8020241080007a0aa90bd9a0f9960b4dee23"
+        );
+        assert_eq!(
+            HEXLOWER.encode(&wrap(Direction::FromResponder)),
+            "6ffebb84757197e335ef8d6ddc752372a47a145da3e8b88a0a1a53c26449f3ccf2570d41ff88d77b"
+        );
+    }
+}

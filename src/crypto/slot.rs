@@ -180,3 +180,59 @@ fn argon2id(passphrase: &[u8], salt: &[u8; 16], cost: &Argon2Cost) -> Result<Key
     made.map_err(failed)?;
     Ok(key)
 }
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+
+    use super::*;
+    use crate::crypto::fixture::Counting;
+
+    #[test]
+    fn costs_outside_the_bounds_are_refused() {
+        const MIB: u32 = 1 << 10;
+        for good in [(64 * MIB, 1, 1), (4096 * MIB, 64, 64)] {
+            assert!(Argon2Cost::new(good.0, good.1, good.2).is_ok());
+        }
+        let bad = [
+            (64 * MIB - 1, 3, 1),
+            (4096 * MIB + 1, 3, 1),
+            (64 * MIB, 0, 1),
+            (64 * MIB, 65, 1),
+            (64 * MIB, 3, 0),
+            (64 * MIB, 3, 65),
+        ];
+        for (memory, passes, lanes) in bad {
+            assert!(matches!(Argon2Cost::new(memory, passes, lanes), Err(CryptoError::Cost { .. })));
+        }
+        let default = Argon2Cost::default();
+        assert!(Argon2Cost::new(default.memory_kib, default.passes, default.lanes).is_ok());
+    }
+
+    fn key(stretch: Stretch, unlock: &Unlock) -> Option<String> {
+        stretch.slot_key(unlock).unwrap().map(|key| HEXLOWER.encode(key.as_slice()))
+    }
+
+    #[test]
+    fn known_answers() {
+        let salt = [7; 16];
+        let passphrase = Unlock::Passphrase(Zeroizing::new(b"correct horse".to_vec()));
+        let weak = Stretch::Passphrase { salt, cost: Argon2Cost::weak_for_tests() };
+        let sane = Stretch::Passphrase { salt, cost: Argon2Cost::default() };
+        let file = Unlock::KeyFile(key_file::new_key_file(&Counting::default()));
+        assert_eq!(
+            key(weak, &passphrase).as_deref(),
+            Some("0aa8d76217ab242c6d14433d5ff105dd539f1ce4be07f1103bc3f7ed6aee0efb")
+        );
+        assert_eq!(
+            key(sane, &passphrase).as_deref(),
+            Some("7b985d8fa00c9eccccf918c8cb9feaa8036af381caf6f498e099b5b849b8c18a")
+        );
+        assert_eq!(
+            key(Stretch::KeyFile { salt }, &file).as_deref(),
+            Some("bfdf2c50c0bb3553a1bb7b10080d16806fd2e0854adcc48edbd4ae7c4d70aacf")
+        );
+        assert_eq!(key(weak, &file), None);
+        assert_eq!(key(Stretch::KeyFile { salt }, &passphrase), None);
+    }
+}

@@ -3,12 +3,14 @@
 //! Pure: the store reads and writes the file. Nothing in it is secret in the clear and nothing names a user, a
 //! device or a path.
 
+#[cfg(test)]
+mod tests;
 mod text;
 
 use zeroize::Zeroizing;
 
-use super::derive::Key;
-use super::error::CryptoError;
+use super::derive::{Key, random_key};
+use super::error::{CryptoError, VaultFileError};
 use super::gcm::Gcm;
 use super::id::VaultId;
 use super::keyring::Keyring;
@@ -103,7 +105,7 @@ impl VaultFile {
         entropy: &dyn Entropy,
     ) -> Result<SlotId, CryptoError> {
         if self.slots.len() >= MAX_SLOTS {
-            return Err(CryptoError::TooLong { len: MAX_SLOTS as u64 + 1, limit: MAX_SLOTS as u64 });
+            return Err(VaultFileError::SlotCount(MAX_SLOTS + 1, MAX_SLOTS).into());
         }
         let salt = ambient::random(entropy);
         let stretch = match unlock {
@@ -156,7 +158,7 @@ impl VaultFile {
         if keyring.vault_id() != self.vault {
             return Err(CryptoError::OtherVault);
         }
-        let keyring_key: Key = Zeroizing::new(ambient::random(entropy));
+        let keyring_key = random_key(entropy);
         let mut slots = self.slots.clone();
         for slot in &mut slots {
             let slot_key = keyring.slots().get(&slot.id).ok_or(CryptoError::UnknownSlot(slot.id))?;

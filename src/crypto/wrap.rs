@@ -28,3 +28,39 @@ impl WrapKey {
         Ok(key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    /// RFC 3394, 4.6: 256 bits of key data under a 256-bit key.
+    #[test]
+    fn is_rfc_3394() {
+        let under = Zeroizing::new(std::array::from_fn(|i| i as u8));
+        let mut data = *b"\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff................";
+        for (i, byte) in data[16..].iter_mut().enumerate() {
+            *byte = i as u8;
+        }
+        let wrapped = WrapKey::new(&under).wrap(&Zeroizing::new(data));
+        assert_eq!(
+            HEXLOWER.encode(&wrapped),
+            "28c9f404c4b810f4cbccb35cfb87f8263f5786e2d80ed326cbc7f0e71a99f43bfb988b9b7a02dd21"
+        );
+        assert_eq!(*WrapKey::new(&under).unwrap(&wrapped).unwrap(), data);
+    }
+
+    #[test]
+    fn a_changed_wrap_or_another_key_does_not_open() {
+        let (key, other) = (Zeroizing::new([1; 32]), Zeroizing::new([2; 32]));
+        let wrapped = WrapKey::new(&key).wrap(&other);
+        assert!(WrapKey::new(&other).unwrap(&wrapped).is_err());
+        for bit in 0..wrapped.len() * 8 {
+            let mut mangled = wrapped;
+            mangled[bit / 8] ^= 1 << (bit % 8);
+            assert!(WrapKey::new(&key).unwrap(&mangled).is_err());
+        }
+    }
+}

@@ -5,7 +5,6 @@ use std::cell::RefCell;
 
 use zstd::bulk::{Compressor, Decompressor};
 
-use super::super::error::CryptoError;
 use super::super::id::ObjectKind;
 
 /// Below this many bytes zstd's own head eats what it saves.
@@ -78,12 +77,11 @@ fn samples_shrink(plaintext: &[u8]) -> bool {
     compressed.is_ok_and(|compressed| is_worth_it(samples.len(), compressed.len()))
 }
 
-/// The plaintext of exactly `plain_len` bytes; no more than that is ever allocated.
-pub(super) fn decompress(compressed: &[u8], plain_len: u32) -> Result<Vec<u8>, CryptoError> {
+/// The plaintext, if it has exactly `plain_len` bytes; no more than that is ever allocated.
+pub(super) fn decompress(compressed: &[u8], plain_len: u32) -> Option<Vec<u8>> {
     let plain_len = plain_len as usize;
-    let plaintext = with_contexts(|contexts| contexts.decompressor.decompress(compressed, plain_len))
-        .map_err(|_| CryptoError::WrongKeyOrDamaged)?;
-    if plaintext.len() == plain_len { Ok(plaintext) } else { Err(CryptoError::WrongKeyOrDamaged) }
+    let plaintext = with_contexts(|contexts| contexts.decompressor.decompress(compressed, plain_len)).ok()?;
+    (plaintext.len() == plain_len).then_some(plaintext)
 }
 
 /// What is sealed of `plaintext`, and whether it is compressed.

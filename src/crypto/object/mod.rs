@@ -10,6 +10,8 @@ mod open;
 mod rewrap;
 mod seal;
 mod segments;
+#[cfg(test)]
+mod tests;
 
 pub use header::{HEADER_LEN, ObjectHeader, SealedObject};
 pub use open::{open, open_range, open_verified};

@@ -12,7 +12,8 @@ use super::segments::{SEGMENT_LEN, Segments, TAG_LEN, sealed_len, segment_count}
 /// the id fits the plaintext is checked by [`open_verified`].
 ///
 /// # Errors
-/// [`CryptoError::UnknownEpoch`], [`CryptoError::WrongKeyOrDamaged`], and those of [`ObjectHeader::check`].
+/// [`CryptoError::UnknownEpoch`], [`CryptoError::WrongKeyOrDamaged`], those of [`ObjectHeader::check`], and
+/// [`CryptoError::WrongContent`] where compressed content is not as long as declared.
 pub fn open(keyring: &Keyring, sealed: &SealedObject) -> Result<Vec<u8>, CryptoError> {
     open_body(keyring, &sealed.header, &sealed.body)
 }
@@ -27,7 +28,11 @@ fn open_body(keyring: &Keyring, header: &ObjectHeader, body: &[u8]) -> Result<Ve
     let data_key = keyring.epoch(&header.epoch)?.wrap().unwrap(&header.wrapped)?;
     let count = (body.len() as u64).div_ceil((SEGMENT_LEN + TAG_LEN) as u64);
     let content = Segments::new(&data_key, &header.associated()).open(body, 0, count)?;
-    if header.is_compressed() { compress::decompress(&content, header.plain_len) } else { Ok(content) }
+    if !header.is_compressed() {
+        return Ok(content);
+    }
+    // The tags fit, so this is what was sealed: whoever did so did not seal what the header says.
+    compress::decompress(&content, header.plain_len).ok_or(CryptoError::WrongContent(header.id))
 }
 
 /// As [`open`], and checks the id: for what comes from a peer, before it is stored or acknowledged.

@@ -1,15 +1,14 @@
 //! Sealing an object.
 
-use zeroize::Zeroizing;
-
 use super::super::content::ContentKeys;
+use super::super::derive::random_key;
 use super::super::epoch::Epoch;
 use super::super::error::CryptoError;
 use super::super::id::{ObjectId, ObjectKind};
 use super::compress;
 use super::header::{ObjectHeader, SealedObject};
 use super::segments::Segments;
-use crate::ambient::{self, Entropy};
+use crate::ambient::Entropy;
 
 /// Seals an object: names it, compresses it where that helps, encrypts it under a new data key, and wraps that
 /// under `epoch`.
@@ -35,7 +34,7 @@ pub fn seal_named(
     entropy: &dyn Entropy,
 ) -> Result<SealedObject, CryptoError> {
     let plain_len = checked_len(kind, plaintext)?;
-    let data_key = Zeroizing::new(ambient::random(entropy));
+    let data_key = random_key(entropy);
     let (content, compressed) = compress::pack(kind, plaintext);
     let header = ObjectHeader {
         kind,

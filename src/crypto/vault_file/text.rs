@@ -22,8 +22,9 @@ const HEAD: &str = "\
 struct FileText {
     format: u32,
     vault: String,
-    keyring: KeyringText,
     slot: Vec<SlotText>,
+    /// Last, so that a file cut short lacks it whatever is lost.
+    keyring: KeyringText,
 }
 
 /// Read before anything else, so that a newer format is told from damage.
@@ -87,11 +88,11 @@ impl VaultFile {
         let text = FileText {
             format: FORMAT,
             vault: self.vault.to_string(),
+            slot: self.slots.iter().map(|slot| slot.to_text(self.vault)).collect(),
             keyring: KeyringText {
                 sealed: BASE64.encode(&self.keyring),
                 check: check(&keyring_associated(self.vault), &self.keyring),
             },
-            slot: self.slots.iter().map(|slot| slot.to_text(self.vault)).collect(),
         };
         // Fails only for types that TOML has no form for; these are strings and numbers.
         let body = toml::to_string(&text).unwrap_or_default();
@@ -120,7 +121,7 @@ fn parse(text: &str, cost: CostOf) -> Result<VaultFile, VaultFileError> {
     let vault: VaultId = file.vault.parse().map_err(|_| damaged("the file", "vault"))?;
     let keyring = BASE64.decode(file.keyring.sealed.as_bytes()).map_err(|_| damaged("keyring", "sealed"))?;
     if check(&keyring_associated(vault), &keyring) != file.keyring.check {
-        return Err(VaultFileError::Checksum("keyring".into()));
+        return Err(VaultFileError::Checksum("vault id or keyring".into()));
     }
     if !(1..=MAX_SLOTS).contains(&file.slot.len()) {
         return Err(VaultFileError::SlotCount(file.slot.len(), MAX_SLOTS));
