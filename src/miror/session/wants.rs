@@ -1,0 +1,134 @@
+//! Objects asked for by id: which wait to be asked, which are under way.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use super::super::limits;
+use super::super::message::{Urgency, Want};
+use super::error::SessionError;
+use crate::crypto::{ObjectId, ObjectKind};
+
+/// An object asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) id: ObjectId,
+    /// What it must be, if known.
+    pub(super) kind: Option<ObjectKind>,
+    pub(super) urgency: Urgency,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Wants {
+    next_tag: u32,
+    open: HashMap<u32, Asked>,
+    waiting: [VecDeque<Asked>; 3],
+    /// What waits or is open, with the most urgent asking.
+    asked: HashMap<ObjectId, Urgency>,
+    /// Contents the peer has not got. Asked for again at the next comparison.
+    gone: HashSet<ObjectId>,
+    /// What reads in a mount wait for.
+    readers: HashSet<ObjectId>,
+}
+
+impl Wants {
+    /// Asks for an object unless that was done as urgently.
+    pub(super) fn ask(&mut self, asked: Asked) {
+        let before = self.asked.get(&asked.id).copied();
+        if before.is_some_and(|before| before <= asked.urgency) {
+            return;
+        }
+        if asked.urgency == Urgency::Content && self.gone.contains(&asked.id) {
+            return;
+        }
+        self.asked.insert(asked.id, asked.urgency);
+        let [read, structure, content] = &mut self.waiting;
+        match asked.urgency {
+            Urgency::Read => read.push_back(asked),
+            Urgency::Structure => structure.push_back(asked),
+            Urgency::Content => content.push_back(asked),
+        }
+    }
+
+    /// A read waits for the object.
+    pub(super) fn read(&mut self, id: ObjectId) {
+        self.readers.insert(id);
+        self.ask(Asked { id, kind: None, urgency: Urgency::Read });
+    }
+
+    /// The next WANT to send, with the tags it uses.
+    pub(super) fn next(&mut self) -> Result<Option<Want>, SessionError> {
+        let Wants { next_tag, open, waiting, .. } = self;
+        for queue in waiting {
+            let Some(urgency) = queue.front().map(|asked| asked.urgency) else { continue };
+            let limit = match urgency {
+                Urgency::Read => limits::WANTS_OPEN,
+                _ => limits::WANTS_OPEN - limits::WANTS_RESERVED,
+            };
+            let room = limit.saturating_sub(open.len()).min(limits::IDS);
+            // Few large messages rather than many small: wait until a good part is answered.
+            if room == 0 || (urgency == Urgency::Content && room < limits::IDS / 2) {
+                continue;
+            }
+            let first = *next_tag;
+            let mut ids = Vec::new();
+            while ids.len() < room {
+                let Some(asked) = queue.pop_front() else { break };
+                open.insert(*next_tag, asked);
+                *next_tag = next_tag.checked_add(1).ok_or(SessionError::Exhausted)?;
+                ids.push(asked.id);
+            }
+            return Ok(Some(Want { first, urgency, ids }));
+        }
+        Ok(None)
+    }
+
+    /// What a tag asked for, if it is open.
+    pub(super) fn open(&self, tag: u32) -> Option<&Asked> {
+        self.open.get(&tag)
+    }
+
+    /// The tag was given out once.
+    pub(super) fn was_asked(&self, tag: u32) -> bool {
+        tag < self.next_tag
+    }
+
+    /// The object is here: closes the tag. True if a read waited.
+    pub(super) fn arrived(&mut self, id: &ObjectId, tags: impl IntoIterator<Item = u32>) -> bool {
+        for tag in tags {
+            self.open.remove(&tag);
+        }
+        self.asked.remove(id);
+        self.gone.remove(id);
+        self.readers.remove(id)
+    }
+
+    /// The peer has not got it: what was asked, and whether a read waited.
+    pub(super) fn refused(&mut self, tag: u32) -> Option<(Asked, bool)> {
+        let asked = self.open.remove(&tag)?;
+        if self.asked.get(&asked.id) == Some(&asked.urgency) {
+            self.asked.remove(&asked.id);
+        }
+        self.gone.insert(asked.id);
+        Some((asked, self.readers.remove(&asked.id)))
+    }
+
+    /// Ask again for what the peer had not got.
+    pub(super) fn forget_gone(&mut self) {
+        self.gone.clear();
+    }
+
+    pub(super) fn take_readers(&mut self) -> Vec<ObjectId> {
+        let mut ids: Vec<_> = self.readers.drain().collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// Nothing waits and nothing is open.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty() && self.waiting.iter().all(VecDeque::is_empty)
+    }
+
+    /// Contents that wait to be asked for.
+    pub(super) fn backlog(&self) -> usize {
+        self.waiting.iter().map(VecDeque::len).sum()
+    }
+}
