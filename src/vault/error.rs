@@ -5,7 +5,10 @@
 
 use thiserror::Error;
 
+use super::contents::ContentsError;
 use crate::crypto::ObjectId;
+use crate::store::StoreError;
+use crate::trie::{ObjectsError, TrieError};
 
 /// What went wrong in a vault.
 #[derive(Debug, Error)]
@@ -40,6 +43,12 @@ pub enum VaultError {
     /// Disk or journal are full: nothing of the request was done.
     #[error("no space left in the store")]
     Full,
+    /// The journal is full until the next commit: wait for it (`Vault::wait_for_room`) and try again.
+    #[error("the journal is full until the next commit")]
+    Busy,
+    /// Reading what was to be stored failed.
+    #[error("cannot read the new content: {0}")]
+    Source(#[source] std::io::Error),
     /// The disk failed.
     #[error("the store's disk failed: {0}")]
     Disk(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -65,3 +74,51 @@ pub enum VaultError {
 
 /// What a vault answers.
 pub type Result<T> = std::result::Result<T, VaultError>;
+
+impl From<StoreError> for VaultError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Full => VaultError::Full,
+            StoreError::JournalFull => VaultError::Busy,
+            StoreError::Missing(id) => VaultError::Missing(id),
+            StoreError::Damaged(damage) => VaultError::Damaged(damage.to_string()),
+            StoreError::TooLong(_) => VaultError::TooLarge("an object or operation"),
+            error => VaultError::Disk(Box::new(error)),
+        }
+    }
+}
+
+impl From<ObjectsError> for VaultError {
+    fn from(error: ObjectsError) -> Self {
+        match error {
+            ObjectsError::Missing(id) => VaultError::Missing(id),
+            ObjectsError::Full => VaultError::Full,
+            ObjectsError::Failed(cause) => match cause.downcast::<StoreError>() {
+                Ok(error) => VaultError::from(*error),
+                Err(cause) => VaultError::Disk(cause),
+            },
+        }
+    }
+}
+
+impl From<TrieError> for VaultError {
+    fn from(error: TrieError) -> Self {
+        match error {
+            TrieError::Objects(error) => error.into(),
+            TrieError::Invalid { .. } => VaultError::Damaged(error.to_string()),
+            TrieError::Unordered => VaultError::Inconsistent("changes of a trie come in order"),
+        }
+    }
+}
+
+impl From<ContentsError> for VaultError {
+    fn from(error: ContentsError) -> Self {
+        match error {
+            ContentsError::Objects(error) => error.into(),
+            ContentsError::Invalid { .. } => VaultError::Damaged(error.to_string()),
+            ContentsError::TooLarge => VaultError::TooLarge("a file"),
+            ContentsError::Source(error) => VaultError::Source(error),
+            ContentsError::WorkerGone => VaultError::Closed,
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What a vault does by itself: commits, flushes, and giving up on content that does not come.
+//!
+//! Two loops, each on a thread that its owner provides: [`Vault::run_committer`] and [`Vault::run_flusher`]
+//! (apart, because a long commit must not hold up the promise that data is durable within a second). Both
+//! end after [`Vault::stop`]. What they do in one turn is [`Vault::commit_if_due`] and
+//! [`Vault::flush_if_due`], which tests call themselves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::Result;
+use super::schedule::Schedule;
+use super::vault::Vault;
+
+/// How long a failed commit or flush waits before it is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Whoever holds dirty data, asked to fold it before a commit.
+pub trait FoldSource: Send + Sync {
+    /// Folds the files that are ready (released, quiet for a second, or dirty for five), or `all` of them,
+    /// by [`Vault::fold`]. Returns when they are folded. Called with no lock of the vault held.
+    ///
+    /// # Errors
+    /// The first failure; what could be folded is.
+    fn fold_ready(&self, all: bool) -> Result<()>;
+
+    /// Whether a file made since the last offer is still open for writing, so that a commit for peers had
+    /// better wait a moment for it.
+    fn unfinished(&self) -> bool {
+        false
+    }
+}
+
+impl Vault {
+    /// Commits as the schedule says, until [`Vault::stop`].
+    pub fn run_committer(self: &Arc<Self>) {
+        while self.wait_until(Schedule::next_commit) {
+            if let Err(error) = self.commit_if_due() {
+                tracing::warn!(%error, "a commit failed; it will be tried again");
+                self.try_later();
+            }
+        }
+    }
+
+    /// Makes the journal durable as the schedule says, until [`Vault::stop`].
+    pub fn run_flusher(self: &Arc<Self>) {
+        while self.wait_until(Schedule::next_flush) {
+            if let Err(error) = self.flush_if_due() {
+                tracing::warn!(%error, "a flush failed; it will be tried again");
+                self.try_later();
+            }
+        }
+    }
+
+    /// Ends both loops, soon. What is not durable then is for [`Vault::close`].
+    pub fn stop(&self) {
+        let mut timing = self.timing.lock();
+        timing.stopping = true;
+        self.wake.notify_all();
+    }
+
+    /// Folds what is ready and commits, if that is due by the clock.
+    ///
+    /// # Errors
+    /// Of the commit. The state in memory is as before.
+    pub fn commit_if_due(&self) -> Result<()> {
+        let now = self.now();
+        let full = self.journal_is_filling();
+        let due = self.timing.lock().schedule.due(now).commit;
+        if !due && !full {
+            return Ok(());
+        }
+        self.fold_and_commit(full).map(drop)
+    }
+
+    /// Makes the journal durable, if that is due by the clock.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub fn flush_if_due(&self) -> Result<()> {
+        self.expire_reads();
+        if self.timing.lock().schedule.due(self.now()).flush {
+            self.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Tells whether peers wait for commits: they come within milliseconds then instead of a second.
+    pub fn set_followed(&self, followed: bool) {
+        self.reschedule(|schedule, _| schedule.set_followed(followed));
+    }
+
+    /// A file became ready to be folded (its last handle was released): a commit follows as after an
+    /// operation.
+    pub fn file_is_ready(&self) {
+        self.reschedule(Schedule::operation);
+    }
+
+    /// Changes the schedule and wakes the loops.
+    pub(super) fn reschedule(&self, change: impl FnOnce(&mut Schedule, Duration)) {
+        let now = self.now();
+        let mut timing = self.timing.lock();
+        let before = timing.schedule.next();
+        change(&mut timing.schedule, now);
+        // A later deadline needs no wake: the loop wakes for the earlier one and looks again.
+        if timing.schedule.next().is_some_and(|next| before.is_none_or(|before| next < before)) {
+            self.wake.notify_all();
+        }
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.ambient.clock.monotonic()
+    }
+
+    fn try_later(&self) {
+        self.timing.lock().not_before = Some(self.now() + RETRY);
+    }
+
+    /// Sleeps until the moment that `next` names. `false` when the loops are to end.
+    fn wait_until(&self, next: impl Fn(&Schedule) -> Option<Duration>) -> bool {
+        let mut timing = self.timing.lock();
+        loop {
+            if timing.stopping {
+                return false;
+            }
+            let now = self.now();
+            match next(&timing.schedule).map(|at| at.max(timing.not_before.unwrap_or_default())) {
+                Some(at) if at <= now => return true,
+                Some(at) => drop(self.wake.wait_for(&mut timing, at - now)),
+                None => self.wake.wait(&mut timing),
+            }
+        }
+    }
+}
+
+/// The schedule and its switches, under one lock.
+#[derive(Debug, Default)]
+pub(super) struct Timing {
+    pub(super) schedule: Schedule,
+    stopping: bool,
+    not_before: Option<Duration>,
+}

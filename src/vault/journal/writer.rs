@@ -1,0 +1,138 @@
+//! Writes journal entries in the order of the requests, and knows which of them are dead.
+//!
+//! An operation is dead once a durable commit has it. The entries of a dirty run are dead once the operation
+//! that ended it is; until then nothing from the run's first entry on may be retired.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::dirty::DirtyRun;
+use super::entry::{DirtyChange, DirtyId, Entry, Folded};
+use crate::ambient::WallNanos;
+use crate::store::{JournalSeq, LogPosition, Store};
+use crate::vault::Delta;
+use crate::vault::error::{Result, VaultError};
+
+/// What an operation does to dirty data, beside what its delta does to nodes.
+#[derive(Debug, Default)]
+pub(in crate::vault) struct Ends<'a> {
+    pub(in crate::vault) fold: Option<(&'a DirtyRun, crate::vault::missing::Shown)>,
+    pub(in crate::vault) drops: &'a [DirtyRun],
+}
+
+/// The writing end of the journal.
+#[derive(Debug)]
+pub(in crate::vault) struct Journal {
+    store: Arc<Store>,
+    runs: Mutex<Runs>,
+}
+
+#[derive(Debug, Default)]
+struct Runs {
+    /// The last entry written.
+    last: JournalSeq,
+    /// First entry of each run that did not end.
+    live: BTreeMap<DirtyId, JournalSeq>,
+    /// First entry and ending operation of runs whose end is in no durable commit yet.
+    ended: Vec<(JournalSeq, JournalSeq)>,
+}
+
+impl Journal {
+    /// The journal of `store`, whose entries up to `last` were replayed.
+    pub(in crate::vault) fn new(store: Arc<Store>, last: JournalSeq) -> Self {
+        Journal { store, runs: Mutex::new(Runs { last, ..Runs::default() }) }
+    }
+
+    /// The last entry written so far.
+    pub(in crate::vault) fn last(&self) -> JournalSeq {
+        self.runs.lock().last
+    }
+
+    /// Whether dirty data is waiting to be folded.
+    pub(in crate::vault) fn has_dirty(&self) -> bool {
+        !self.runs.lock().live.is_empty()
+    }
+
+    /// Writes an operation that needs the log up to `needs`, and the end of the runs it ends.
+    pub(in crate::vault) fn operation(
+        &self,
+        delta: Option<&Delta>,
+        ends: Ends<'_>,
+        needs: LogPosition,
+    ) -> Result<JournalSeq> {
+        let mut runs = self.runs.lock();
+        let folds = ends.fold.as_ref().map(|(run, shown)| Folded { run: run.id(), shown: shown.clone() });
+        let drops: Vec<_> = ends.drops.iter().filter(|run| !run.has_ended()).map(DirtyRun::id).collect();
+        let delta = delta.map(Cow::Borrowed);
+        let seq = self.append(&mut runs, &Entry::Operation { delta, folds, drops }, needs)?;
+        if let Some((run, shown)) = ends.fold {
+            run.set_folded(shown);
+            runs.end(run.id(), seq);
+        }
+        for run in ends.drops {
+            if !run.has_ended() {
+                run.set_dropped();
+                runs.end(run.id(), seq);
+            }
+        }
+        Ok(seq)
+    }
+
+    /// Writes a change of dirty data that needs the log up to `needs`.
+    pub(in crate::vault) fn dirty(
+        &self,
+        run: &DirtyRun,
+        change: DirtyChange<'_>,
+        mtime: WallNanos,
+        needs: LogPosition,
+    ) -> Result<JournalSeq> {
+        let mut runs = self.runs.lock();
+        if run.has_ended() {
+            return Err(VaultError::Inconsistent("dirty data on a run that ended"));
+        }
+        self.begin(&mut runs, run)?;
+        self.append(&mut runs, &Entry::Dirty { run: run.id(), change, mtime }, needs)
+    }
+
+    /// Everything up to `committed` is in a durable commit: retires what is dead.
+    pub(in crate::vault) fn retire(&self, committed: JournalSeq) {
+        let mut runs = self.runs.lock();
+        runs.ended.retain(|(_, end)| *end > committed);
+        let needed = runs.live.values().chain(runs.ended.iter().map(|(first, _)| first)).min().copied();
+        let upto = needed.map_or(committed, |first| JournalSeq(first.0.saturating_sub(1)).min(committed));
+        self.store.journal_retire(upto);
+    }
+
+    /// Writes the first entry of `run` if it has none, after that of the run it follows.
+    fn begin(&self, runs: &mut Runs, run: &DirtyRun) -> Result<()> {
+        if run.has_begun() {
+            return Ok(());
+        }
+        if let Some(previous) = run.previous() {
+            self.begin(runs, &previous)?;
+        }
+        let entry = Entry::Begin { run: run.id(), node: run.node(), base: run.journal_base()? };
+        // The bytes under the run may have come a moment ago: they must be as durable as what lies over them.
+        let seq = self.append(runs, &entry, self.store.position())?;
+        run.set_begun();
+        runs.live.insert(run.id(), seq);
+        Ok(())
+    }
+
+    fn append(&self, runs: &mut Runs, entry: &Entry<'_>, needs: LogPosition) -> Result<JournalSeq> {
+        let seq = self.store.journal_append(&entry.encode()?, needs)?;
+        runs.last = seq;
+        Ok(seq)
+    }
+}
+
+impl Runs {
+    fn end(&mut self, run: DirtyId, at: JournalSeq) {
+        if let Some(first) = self.live.remove(&run) {
+            self.ended.push((first, at));
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What only this replica knows, kept as local records of the store: keys and encodings.
+//!
+//! Bytes: `docs/specs/vault-format.md`, "Local records". All are versioned by their key's last segment being
+//! new whenever a layout changes; an unknown key is left alone.
+#![deny(clippy::indexing_slicing)]
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::commit::CommitId;
+use super::error::{Result, VaultError};
+use super::missing::Shown;
+use super::{NodeId, ReplicaId};
+use crate::crypto::{DevicePublic, ObjectId};
+
+/// A change of one local record, as the store takes it.
+pub(super) type Change = (Vec<u8>, Option<Vec<u8>>);
+
+/// The last commit that is this replica's state.
+pub(super) const HEAD: &[u8] = b"vault/head/1";
+/// Who this replica is.
+pub(super) const IDENTITY: &[u8] = b"vault/identity/1";
+/// The highest own lamport that was ever offered to a peer.
+pub(super) const OFFERED: &[u8] = b"vault/offered/1";
+/// Before the key of a device: the last state merged from it.
+const MERGED: &[u8] = b"vault/merged/1/";
+/// Before the id of a node: what it shows while its content is on the way.
+const WAITING: &[u8] = b"vault/waiting/1/";
+
+/// Who this replica is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Identity {
+    /// The device's public key.
+    pub(super) device: [u8; 32],
+    /// Which life of the device this is: drawn anew when a store was copied or restored.
+    pub(super) epoch: u64,
+}
+
+impl Identity {
+    /// The id that this replica's stamps carry.
+    pub(super) fn replica(&self) -> ReplicaId {
+        let mut hasher = blake3::Hasher::new_derive_key("bosr 2026-01 replica id");
+        hasher.update(&self.device);
+        hasher.update(&self.epoch.to_le_bytes());
+        let mut id = [0; 8];
+        hasher.finalize_xof().fill(&mut id);
+        ReplicaId(id)
+    }
+}
+
+/// The record that makes `commit` the head.
+pub(super) fn head(commit: &CommitId) -> Change {
+    (HEAD.to_vec(), Some(commit.0.0.to_vec()))
+}
+
+/// The commit a head or merged-state record names.
+pub(super) fn commit_id(bytes: &[u8]) -> Result<CommitId> {
+    let id = <[u8; 32]>::try_from(bytes).map_err(|_| damaged("a commit id"))?;
+    Ok(CommitId(ObjectId(id)))
+}
+
+/// The record of who this replica is.
+pub(super) fn identity(identity: &Identity) -> Result<Change> {
+    Ok((IDENTITY.to_vec(), Some(encode(identity)?)))
+}
+
+/// The record of the highest own lamport offered.
+pub(super) fn offered(lamport: u64) -> Change {
+    (OFFERED.to_vec(), Some(lamport.to_le_bytes().to_vec()))
+}
+
+/// The lamport in [`OFFERED`].
+pub(super) fn lamport(bytes: &[u8]) -> Result<u64> {
+    Ok(u64::from_le_bytes(bytes.try_into().map_err(|_| damaged("a lamport"))?))
+}
+
+/// The record of the last state merged from `device`.
+pub(super) fn merged(device: &DevicePublic, commit: &CommitId) -> Change {
+    (merged_key(device), Some(commit.0.0.to_vec()))
+}
+
+/// The key of [`merged`].
+pub(super) fn merged_key(device: &DevicePublic) -> Vec<u8> {
+    [MERGED, device.0.as_slice()].concat()
+}
+
+/// What [`merged`] records begin with.
+pub(super) fn merged_prefix() -> &'static [u8] {
+    MERGED
+}
+
+/// The device a [`merged`] record is about.
+pub(super) fn merged_device(key: &[u8]) -> Option<DevicePublic> {
+    key.strip_prefix(MERGED)?.try_into().ok().map(DevicePublic)
+}
+
+/// The record that `node` waits for its content and meanwhile shows `shown` (its real size if `None`).
+pub(super) fn waiting(node: &NodeId, shown: &Option<Shown>) -> Result<Change> {
+    Ok((waiting_key(node), Some(encode(shown)?)))
+}
+
+/// The record that `node` waits no more.
+pub(super) fn arrived(node: &NodeId) -> Change {
+    (waiting_key(node), None)
+}
+
+/// What [`waiting`] records begin with.
+pub(super) fn waiting_prefix() -> &'static [u8] {
+    WAITING
+}
+
+/// Reads a [`waiting`] record.
+pub(super) fn read_waiting(key: &[u8], value: &[u8]) -> Result<(NodeId, Option<Shown>)> {
+    let node =
+        key.strip_prefix(WAITING).and_then(|id| id.try_into().ok()).ok_or_else(|| damaged("a node id"))?;
+    Ok((NodeId(node), decode(value)?))
+}
+
+fn waiting_key(node: &NodeId) -> Vec<u8> {
+    [WAITING, node.0.as_slice()].concat()
+}
+
+fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+    postcard::to_stdvec(value).map_err(|_| VaultError::Inconsistent("a local record must encode"))
+}
+
+/// Reads a record that [`encode`] wrote.
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Ok(value),
+        _ => Err(damaged("a record")),
+    }
+}
+
+fn damaged(what: &str) -> VaultError {
+    VaultError::Damaged(format!("local records: {what} does not decode"))
+}

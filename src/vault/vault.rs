@@ -1,0 +1,195 @@
+//! The integrated vault: one store, the tree above it, and everything that keeps the two together.
+//!
+//! Reading takes the tree's lock shared; an operation takes it alone for as long as it computes, and appends
+//! its journal entry before it lets go, so the journal has the operations in the order in which they were
+//! applied. Nothing here waits for disk or network with that lock held: durability is [`Vault::sync`],
+//! commits and merges are made beside it (`publish`).
+//!
+//! # Locks, in the order they may be taken
+//! 1. `publishing`: one commit or merge at a time. Held over disk waits.
+//! 2. `state`: the tree and the head.
+//! 3. locks of callers below the tree (open files).
+//! 4. the journal's, then the store's own.
+//! 5. `waiting`, `reads`, `timing`, subscribers: held for a few instructions, nothing is taken under them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, RwLock};
+
+use super::background::{FoldSource, Timing};
+use super::changes::{ChangeSet, Changes, Origin, Subscribers};
+use super::codec::NodeCodec;
+use super::commit::CommitId;
+use super::contents::Contents;
+use super::error::{Result, VaultError};
+use super::journal::{DirtyRun, Ends, Journal};
+use super::missing::Waiting;
+use super::reads::{Fetch, PendingReads};
+use super::records::Identity;
+use super::schedule::Schedule;
+use super::{Context, Delta, ReplicaId, Tree};
+use crate::ambient::{Ambient, WallNanos};
+use crate::crypto::{DevicePublic, ObjectId};
+use crate::store::{LogPosition, Store};
+use crate::trie::{Forest, Trie};
+
+/// A committed state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The commit.
+    pub commit: CommitId,
+    /// Root of the trie of its nodes.
+    pub root: Option<ObjectId>,
+    /// How many nodes it has.
+    pub count: u64,
+    /// What it has seen.
+    pub context: Context,
+}
+
+impl Head {
+    /// The nodes.
+    pub fn trie(&self) -> Trie {
+        Trie { root: self.root, count: self.count }
+    }
+}
+
+/// The tree, and the commit it lies over.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) tree: Tree,
+    pub(super) head: Head,
+}
+
+/// An open vault. Shared; all methods may be called from any thread.
+pub struct Vault {
+    pub(super) store: Arc<Store>,
+    pub(super) forest: Arc<Forest<NodeCodec>>,
+    pub(super) contents: Contents,
+    pub(super) ambient: Ambient,
+    pub(super) identity: RwLock<Identity>,
+    pub(super) publishing: Mutex<()>,
+    pub(super) state: RwLock<State>,
+    pub(super) journal: Journal,
+    pub(super) waiting: Mutex<Waiting>,
+    pub(super) reads: Mutex<PendingReads>,
+    pub(super) timing: Mutex<Timing>,
+    pub(super) wake: Condvar,
+    pub(super) subscribers: Subscribers,
+    pub(super) fetch: RwLock<Option<Arc<dyn Fetch>>>,
+    pub(super) folds: RwLock<Option<Arc<dyn FoldSource>>>,
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Vault").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+impl Vault {
+    /// Looks at the tree. Others may look too; operations wait, so do not linger.
+    pub fn read<R>(&self, look: impl FnOnce(&Tree) -> R) -> R {
+        look(&self.state.read().tree)
+    }
+
+    /// Makes one operation and journals it. It is visible when this returns, durable after
+    /// [`Vault::sync`], and told to all subscribers but `origin`.
+    ///
+    /// # Errors
+    /// Of the operation; [`VaultError::Busy`] while the journal is full (see [`Vault::wait_for_room`]);
+    /// [`VaultError::Full`] and [`VaultError::Disk`] if it could not be journalled. Nothing changed then.
+    pub fn edit<R>(
+        &self,
+        origin: Origin,
+        operation: impl FnOnce(&mut Tree, &mut Moment) -> Result<(R, Delta)>,
+    ) -> Result<R> {
+        self.edit_dropping(origin, &[], operation)
+    }
+
+    /// As [`Vault::edit`]; with the operation the dirty data of `drops` ends: its file is gone, or what was
+    /// written to it is of no more use. Without this a crash would bring the data, and so the file, back.
+    ///
+    /// # Errors
+    /// As [`Vault::edit`].
+    pub fn edit_dropping<R>(
+        &self,
+        origin: Origin,
+        drops: &[DirtyRun],
+        operation: impl FnOnce(&mut Tree, &mut Moment) -> Result<(R, Delta)>,
+    ) -> Result<R> {
+        self.operate(origin, |tree, moment| {
+            let (answer, delta) = operation(tree, moment)?;
+            Ok((answer, delta, Ends { fold: None, drops }))
+        })
+    }
+
+    /// Makes everything journalled so far durable, with the contents it names. Callers share the waits.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub fn sync(&self) -> Result<()> {
+        let mark = self.journal.last();
+        self.timing.lock().schedule.flushed();
+        self.store.sync_journal(mark).inspect_err(|_| self.reschedule(Schedule::operation))?;
+        Ok(())
+    }
+
+    /// Waits until the journal has room again after [`VaultError::Busy`]. Not for threads that serve others.
+    ///
+    /// # Errors
+    /// If room cannot be made: the disk is full or failed.
+    pub fn wait_for_room(&self) -> Result<()> {
+        self.reschedule(|schedule, _| schedule.hurry());
+        Ok(self.store.wait_for_journal_room(super::journal::MAX_ENTRY_BYTES)?)
+    }
+
+    /// Has `listener` told of every change but those made with the origin that is returned.
+    pub fn subscribe(&self, listener: Arc<dyn Changes>) -> Origin {
+        self.subscribers.add(listener)
+    }
+
+    /// Tells the listener of `origin` nothing more. One change may still be under way.
+    pub fn unsubscribe(&self, origin: Origin) {
+        self.subscribers.remove(origin);
+    }
+
+    /// Who is asked to fold dirty data before commits.
+    pub fn set_fold_source(&self, source: Option<Arc<dyn FoldSource>>) {
+        *self.folds.write() = source;
+    }
+
+    /// The committed state below the tree. Durable; local operations since may not be.
+    pub fn head(&self) -> Head {
+        self.state.read().head.clone()
+    }
+
+    /// This device's public key.
+    pub fn device(&self) -> DevicePublic {
+        DevicePublic(self.identity.read().device)
+    }
+
+    /// The id that this replica's operations carry now.
+    pub fn replica(&self) -> ReplicaId {
+        self.identity.read().replica()
+    }
+
+    /// The store, for whoever moves objects.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// The nodes' tries, for whoever walks them.
+    pub fn forest(&self) -> &Arc<Forest<NodeCodec>> {
+        &self.forest
+    }
+
+    /// Cuts and reads file contents.
+    pub fn contents(&self) -> &Contents {
+        &self.contents
+    }
+
+    /// Clock and randomness.
+    pub fn ambient(&self) -> &Ambient {
+        &self.ambient
+    }
+}

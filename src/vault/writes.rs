@@ -1,0 +1,114 @@
+//! Dirty data: what was written to files and is in no operation yet. Called by whoever holds open files.
+//!
+//! The caller keeps the bytes (as [`super::contents::Extents`] over a base) and says every change here in
+//! the order of the requests on that file, so that a crash loses a suffix of them at most. A run ends with
+//! [`Vault::fold`], or with its file ([`Vault::edit_dropping`]). Writes that arrive while a run is being
+//! folded go to a run that follows it ([`Vault::follow_run`]).
+//!
+//! None of these calls waits for the disk, and all may be made with a lock of the caller held that is below
+//! the tree's, except [`Vault::fold`].
+
+use std::borrow::Cow;
+
+use super::changes::Origin;
+use super::contents::Content;
+use super::error::Result;
+use super::journal::{DirtyChange, DirtyId, DirtyRun, Ends};
+use super::missing::Shown;
+use super::vault::Vault;
+use super::{Data, NodeId};
+use crate::ambient::{WallNanos, random};
+use crate::store::LogPosition;
+
+impl Vault {
+    /// Begins a run of dirty data over what the file `node` shows to the writer. Writes nothing yet.
+    pub fn begin_run(&self, node: NodeId, shown: Shown) -> DirtyRun {
+        DirtyRun::over(self.dirty_id(), node, shown)
+    }
+
+    /// Begins a run over whatever `previous`, which is being folded, becomes. Writes nothing yet.
+    pub fn follow_run(&self, previous: &DirtyRun) -> DirtyRun {
+        DirtyRun::following(self.dirty_id(), previous)
+    }
+
+    /// Journals that `bytes` were written at `offset`.
+    ///
+    /// # Errors
+    /// [`super::VaultError::Busy`] while the journal is full (see [`Vault::wait_for_room`]); the disk.
+    pub fn log_extent(&self, run: &DirtyRun, offset: u64, bytes: &[u8], mtime: WallNanos) -> Result<()> {
+        let change = DirtyChange::Extent { offset, bytes: Cow::Borrowed(bytes) };
+        self.log_dirty(run, change, mtime, LogPosition::START)
+    }
+
+    /// Journals that the size was set.
+    ///
+    /// # Errors
+    /// As [`Vault::log_extent`].
+    pub fn log_truncate(&self, run: &DirtyRun, size: u64, mtime: WallNanos) -> Result<()> {
+        self.log_dirty(run, DirtyChange::Truncate { size }, mtime, LogPosition::START)
+    }
+
+    /// Journals that a range inside the file was made a hole.
+    ///
+    /// # Errors
+    /// As [`Vault::log_extent`].
+    pub fn log_punch(&self, run: &DirtyRun, offset: u64, length: u64, mtime: WallNanos) -> Result<()> {
+        self.log_dirty(run, DirtyChange::Punch { offset, length }, mtime, LogPosition::START)
+    }
+
+    /// Journals that everything written so far is in `content`, whose objects are in the log already. A sync
+    /// makes the log durable before this entry.
+    ///
+    /// # Errors
+    /// As [`Vault::log_extent`].
+    pub fn log_working(&self, run: &DirtyRun, content: &Content, mtime: WallNanos) -> Result<()> {
+        let change = DirtyChange::Working { content: content.clone() };
+        self.log_dirty(run, change, mtime, self.store.position())
+    }
+
+    /// Makes `content` (base and all changes of `run`) a version of the file, in place of what the run lies
+    /// over, and ends the run. Gives what the file shows to its writers now. If `content` is what it was,
+    /// only the time of modification changes.
+    ///
+    /// # Errors
+    /// As [`Vault::edit`]; the run goes on then.
+    pub fn fold(&self, origin: Origin, run: &DirtyRun, content: Content, mtime: WallNanos) -> Result<Shown> {
+        let base = run.base()?;
+        self.operate(origin, |tree, moment| {
+            let data = Data::Content(content.clone());
+            let delta = tree.write(run.node(), &base.stamps, data, Some(mtime), moment)?;
+            let shown = shown_after(&delta, run.node(), base, content);
+            let ends = Ends { fold: Some((run, shown.clone())), drops: &[] };
+            Ok((shown, delta, ends))
+        })
+    }
+
+    /// Ends a run without a trace: its file is gone and nobody can read it after a restart.
+    ///
+    /// # Errors
+    /// As [`Vault::log_extent`].
+    pub fn drop_run(&self, run: &DirtyRun) -> Result<()> {
+        if run.has_begun() {
+            let ends = Ends { fold: None, drops: std::slice::from_ref(run) };
+            self.journal.operation(None, ends, LogPosition::START)?;
+        }
+        Ok(())
+    }
+
+    fn log_dirty(
+        &self,
+        run: &DirtyRun,
+        change: DirtyChange<'_>,
+        mtime: WallNanos,
+        needs: LogPosition,
+    ) -> Result<()> {
+        let bytes = change.bytes();
+        self.journal.dirty(run, change, mtime, needs)?;
+        self.journalled(|schedule, now| schedule.dirtied(now, bytes));
+        Ok(())
+    }
+
+    fn dirty_id(&self) -> DirtyId {
+        DirtyId(u64::from_le_bytes(random(&*self.ambient.entropy)))
+    }
+}
