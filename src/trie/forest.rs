@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::cache::NodeCache;
 use super::node::{Branch, Node};
 use super::prefix::nibble;
+use super::recent::Recent;
 use super::{Child, Key, LeafCodec, Objects, Trie, TrieError};
 use crate::crypto::{ObjectId, ObjectKind};
 
@@ -15,7 +15,7 @@ const CACHE_BYTES: usize = 8 * 1024 * 1024;
 /// Works on tries over one set of objects. Cheap to share, safe to use from many threads.
 pub struct Forest<C: LeafCodec> {
     objects: Arc<dyn Objects>,
-    cache: NodeCache<C>,
+    cache: Recent<Node<C>>,
 }
 
 impl<C: LeafCodec> std::fmt::Debug for Forest<C> {
@@ -27,7 +27,7 @@ impl<C: LeafCodec> std::fmt::Debug for Forest<C> {
 impl<C: LeafCodec> Forest<C> {
     /// Tries over `objects`.
     pub fn new(objects: Arc<dyn Objects>) -> Self {
-        Forest { objects, cache: NodeCache::new(CACHE_BYTES) }
+        Forest { objects, cache: Recent::new(CACHE_BYTES) }
     }
 
     /// The value under `key`.
@@ -48,7 +48,7 @@ impl<C: LeafCodec> Forest<C> {
     /// The node that `child` names, checked to be in its place: so every walk downwards ends.
     pub(super) fn node(&self, child: &Child) -> Result<Arc<Node<C>>, TrieError> {
         let invalid = |why| TrieError::Invalid { id: child.id, why };
-        if let Some(node) = self.cache.node(&child.id) {
+        if let Some(node) = self.cache.find(&child.id) {
             node.check_place(child).map_err(invalid)?;
             return Ok(node);
         }

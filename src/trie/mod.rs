@@ -13,7 +13,6 @@
 //! inside [`Forest`]. It does not know what a value means, and it does not collect garbage.
 
 mod apply;
-mod cache;
 mod codec;
 mod diff;
 mod error;
@@ -24,6 +23,7 @@ mod memory;
 mod node;
 mod objects;
 mod prefix;
+pub(crate) mod recent;
 #[cfg(test)]
 mod tests;
 mod walk;

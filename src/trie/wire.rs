@@ -57,6 +57,10 @@ impl<'a> Reader<'a> {
         Err(Malformed("number too long"))
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     /// Refuses bytes after the end.
     pub(crate) fn end(&self) -> Result<(), Malformed> {
         if self.rest.is_empty() { Ok(()) } else { Err(Malformed("bytes after the end")) }

@@ -14,16 +14,39 @@
 //!
 //! It does not promise durability (the store does), and does not know files, names or nodes.
 
+mod assembly;
+mod builder;
+mod chunker;
 mod content;
+mod cutter;
 mod error;
 mod extents;
 mod limits;
+mod list;
+mod read;
+mod rope;
+mod source;
+mod splice;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod walk;
+mod workers;
 
 use std::io::Read;
 use std::sync::Arc;
 
-use crate::crypto::{ObjectId, ObjectKind};
+use assembly::Assembly;
+use chunker::Chunker;
+use cutter::{Cutter, Piece};
+use list::List;
+use source::ReaderSource;
+use workers::Workers;
+
 use crate::trie::Objects;
+use crate::trie::recent::Recent;
 
 pub use content::Content;
 pub use error::ContentsError;
@@ -32,18 +55,28 @@ pub use limits::{
     AVERAGE_CHUNK, INLINE_MAX, LIST_BITS, MAX_CHUNK, MAX_DEPTH, MAX_LEN, MAX_LIST, MIN_CHUNK, MIN_HOLE,
     MIN_LIST,
 };
+pub use list::{Listed, inspect_list};
+pub use read::Span;
+
+/// Encoded bytes of the decoded lists kept: those of some 30 GB of content.
+const LIST_CACHE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Makes and reads the contents of one vault. Cheap to clone, safe to use from many threads.
 #[derive(Clone)]
 pub struct Contents {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     objects: Arc<dyn Objects>,
-    gear_seed: u64,
-    workers: usize,
+    chunker: Chunker,
+    workers: Workers,
+    lists: Recent<List>,
 }
 
 impl std::fmt::Debug for Contents {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Contents").field("workers", &self.workers).finish_non_exhaustive()
+        f.debug_struct("Contents").finish_non_exhaustive()
     }
 }
 
@@ -52,80 +85,33 @@ impl Contents {
     /// ([`crate::crypto::ContentKeys::gear_seed`]). Chunks are hashed, sealed and put on `workers` threads of
     /// its own; with 0 on the caller's.
     pub fn new(objects: Arc<dyn Objects>, gear_seed: u64, workers: usize) -> Self {
-        Contents { objects, gear_seed, workers }
+        let (chunker, workers) = (Chunker::new(gear_seed), Workers::new(workers));
+        let lists = Recent::new(LIST_CACHE_BYTES);
+        Contents { shared: Arc::new(Shared { objects, chunker, workers, lists }) }
     }
 
-    /// The bytes of `content` from `offset` on, at most `len` of them and none past its end.
+    /// The content with all bytes that `source` gives. Reads about 4 MiB ahead.
     ///
     /// # Errors
-    /// Objects that are missing or invalid.
-    pub fn read(&self, content: &Content, offset: u64, len: usize) -> Result<Vec<u8>, ContentsError> {
-        let _ = (content, offset, len, &self.objects);
-        Err(ContentsError::TooLarge)
-    }
-
-    /// The content with all bytes that `source` gives.
-    ///
-    /// # Errors
-    /// [`ContentsError::Source`] if reading fails, a full store.
+    /// [`ContentsError::Source`] if reading fails, a full store, [`ContentsError::TooLarge`].
     pub fn write(&self, source: impl Read) -> Result<Content, ContentsError> {
-        let _ = (source, self.gear_seed);
-        Err(ContentsError::TooLarge)
-    }
-
-    /// `content` with `edits` made on it and then cut or extended with zeros to `new_len`. Equals writing the
-    /// final bytes anew.
-    ///
-    /// # Errors
-    /// Objects that are missing or invalid, a full store, [`ContentsError::TooLarge`].
-    pub fn splice(&self, content: &Content, edits: &Extents, new_len: u64) -> Result<Content, ContentsError> {
-        let _ = (content, edits, new_len);
-        Err(ContentsError::TooLarge)
-    }
-
-    /// `target` with `len` bytes at `at` taken from `source` at `from`, by reference where cuts coincide.
-    /// Bytes past the end of `source` are not copied.
-    ///
-    /// # Errors
-    /// As [`Contents::splice`].
-    pub fn copy_range(
-        &self,
-        source: &Content,
-        from: u64,
-        len: u64,
-        target: &Content,
-        at: u64,
-    ) -> Result<Content, ContentsError> {
-        let _ = (source, from, len, target, at);
-        Err(ContentsError::TooLarge)
-    }
-
-    /// The first offset from `offset` on that is not in a hole; `None` if there is none before the end.
-    ///
-    /// # Errors
-    /// Lists that are missing or invalid.
-    pub fn seek_data(&self, content: &Content, offset: u64) -> Result<Option<u64>, ContentsError> {
-        let _ = (content, offset);
-        Err(ContentsError::TooLarge)
-    }
-
-    /// The first offset from `offset` on that is in a hole, or the end; `None` if `offset` is not before the
-    /// end.
-    ///
-    /// # Errors
-    /// Lists that are missing or invalid.
-    pub fn seek_hole(&self, content: &Content, offset: u64) -> Result<Option<u64>, ContentsError> {
-        let _ = (content, offset);
-        Err(ContentsError::TooLarge)
-    }
-
-    /// Every object of `content` that is not here, each once. Below a list that is not here nothing is known:
-    /// ask again when it has come.
-    ///
-    /// # Errors
-    /// Failures of the store, invalid lists.
-    pub fn missing(&self, content: &Content) -> Result<Vec<(ObjectId, ObjectKind)>, ContentsError> {
-        let _ = content;
-        Err(ContentsError::TooLarge)
+        let mut cutter = Cutter::new(&self.shared.chunker, ReaderSource(source));
+        let mut assembly = Assembly::new(&self.shared);
+        let mut next = cutter.next_piece()?;
+        if let Some(Piece::Data(first)) = &next
+            && first.len() <= INLINE_MAX
+        {
+            let second = cutter.next_piece()?;
+            if second.is_none() {
+                return Ok(Content::Inline(first.to_vec()));
+            }
+            assembly.push(Piece::Data(first.clone()))?;
+            next = second;
+        }
+        while let Some(piece) = next {
+            assembly.push(piece)?;
+            next = cutter.next_piece()?;
+        }
+        assembly.finish()
     }
 }

@@ -1,0 +1,153 @@
+//! Cutting a stream of bytes into chunks and holes.
+//!
+//! From each cut on, the next piece follows from the bytes after it alone:
+//! - a run of at least [`MIN_HOLE`] zeros there is a hole, as long as the run;
+//! - otherwise it is the first FastCDC chunk of the bytes there, ended early where such a run begins.
+//!
+//! Whether the bytes come all at once or bit by bit, and whether zeros are written out, makes no difference.
+
+use bytes::{Bytes, BytesMut};
+
+use super::ContentsError;
+use super::chunker::Chunker;
+use super::limits::{MAX_CHUNK, MIN_HOLE};
+use super::source::{Run, Source};
+
+/// Zeros of a hole that are written out all the same, so that the chunker sees beyond the chunk before it as
+/// far as its answer depends on (see [`Chunker::first_chunk`]).
+const SEEN_OF_HOLE: u64 = 2;
+
+/// A piece of content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// The bytes of one chunk.
+    Data(Bytes),
+    /// So many zeros.
+    Hole(u64),
+}
+
+impl Piece {
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Piece::Data(bytes) => bytes.len() as u64,
+            Piece::Hole(len) => *len,
+        }
+    }
+}
+
+/// Cuts what a source gives.
+pub(super) struct Cutter<'a, S> {
+    chunker: &'a Chunker,
+    source: S,
+    /// Bytes not yet cut.
+    buf: BytesMut,
+    /// Zeros that follow `buf`, part of a run of at least [`MIN_HOLE`].
+    zeros: u64,
+    ended: bool,
+}
+
+impl<'a, S: Source> Cutter<'a, S> {
+    /// Cuts from a place on that is known to be a cut.
+    pub(super) fn new(chunker: &'a Chunker, source: S) -> Self {
+        Cutter { chunker, source, buf: BytesMut::new(), zeros: 0, ended: false }
+    }
+
+    /// The next piece, or `None` at the end.
+    pub(super) fn next_piece(&mut self) -> Result<Option<Piece>, ContentsError> {
+        while self.buf.is_empty() {
+            if !self.grow()? {
+                return Ok(None);
+            }
+        }
+        let cut = self.chunk_len()?;
+        let data = self.zeros_before(cut);
+        if data < cut && self.hole_begins(data)? {
+            if data == 0 {
+                return self.take_hole().map(Some);
+            }
+            return Ok(Some(Piece::Data(self.buf.split_to(data).freeze())));
+        }
+        Ok(Some(Piece::Data(self.buf.split_to(cut).freeze())))
+    }
+
+    /// Takes more from the source; false if nothing more can come before what is here is cut.
+    fn grow(&mut self) -> Result<bool, ContentsError> {
+        if self.ended || self.zeros > 0 {
+            return Ok(false);
+        }
+        match self.source.fill(&mut self.buf)? {
+            Run::Bytes => {}
+            Run::Zeros(len) => {
+                let shown = if len < MIN_HOLE { len } else { SEEN_OF_HOLE };
+                self.buf.resize(self.buf.len() + shown as usize, 0);
+                self.zeros = len - shown;
+            }
+            Run::End => self.ended = true,
+        }
+        Ok(!self.ended)
+    }
+
+    /// Where FastCDC ends the first chunk, with as much taken from the source as the answer needs.
+    fn chunk_len(&mut self) -> Result<usize, ContentsError> {
+        loop {
+            let cut = self.chunker.first_chunk(&self.buf);
+            if self.buf.len() >= MAX_CHUNK || cut + 2 <= self.buf.len() || !self.grow()? {
+                return Ok(cut);
+            }
+        }
+    }
+
+    /// Where the zeros begin that the first `cut` bytes end in.
+    fn zeros_before(&self, cut: usize) -> usize {
+        self.buf.iter().take(cut).rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
+    }
+
+    /// Whether the zeros that begin at `from` are enough for a hole.
+    fn hole_begins(&mut self, from: usize) -> Result<bool, ContentsError> {
+        let mut at = from;
+        loop {
+            let (seen, other) = leading_zeros(self.buf.get(at..).unwrap_or(&[]));
+            at += seen;
+            if (at - from) as u64 >= MIN_HOLE {
+                return Ok(true);
+            }
+            if other {
+                return Ok(false);
+            }
+            if self.zeros > 0 {
+                return Ok(true);
+            }
+            if !self.grow()? {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Takes all zeros from here on, however many.
+    fn take_hole(&mut self) -> Result<Piece, ContentsError> {
+        let mut len = 0u64;
+        loop {
+            let (seen, other) = leading_zeros(&self.buf);
+            len = len.checked_add(seen as u64).ok_or(ContentsError::TooLarge)?;
+            let _ = self.buf.split_to(seen);
+            if other {
+                return Ok(Piece::Hole(len));
+            }
+            len = len.checked_add(std::mem::take(&mut self.zeros)).ok_or(ContentsError::TooLarge)?;
+            if !self.grow()? {
+                return Ok(Piece::Hole(len));
+            }
+        }
+    }
+}
+
+/// How many zeros `bytes` begin with, and whether anything else follows them.
+fn leading_zeros(bytes: &[u8]) -> (usize, bool) {
+    // By words first: this runs over every long run of zeros.
+    let words = bytes.chunks_exact(64).take_while(|word| **word == [0; 64]).count() * 64;
+    let rest = bytes.get(words..).unwrap_or(&[]);
+    match rest.iter().position(|byte| *byte != 0) {
+        Some(at) => (words + at, true),
+        None => (bytes.len(), false),
+    }
+}
