@@ -51,6 +51,13 @@ impl NodeChange {
         self.attr.apply(&mut node.attr);
         self.data.apply(&mut node.data);
     }
+
+    /// Becomes this change and then `next` in one.
+    pub(super) fn follow(&mut self, next: NodeChange) {
+        self.places.follow(next.places);
+        self.attr.follow(next.attr);
+        self.data.follow(next.data);
+    }
 }
 
 /// What happened to one field.
@@ -77,6 +84,11 @@ impl<T: Clone> Change<T> {
         for (stamp, value) in &self.added {
             versions.insert(*stamp, value.clone());
         }
+    }
+
+    fn follow(&mut self, next: Change<T>) {
+        next.removed.into_iter().for_each(|stamp| self.remove(stamp));
+        next.added.into_iter().for_each(|(stamp, value)| self.add(stamp, value));
     }
 
     /// Notes that the version under `stamp` is removed.

@@ -37,6 +37,9 @@ pub enum VaultError {
     /// The entry is kept as it is: a tombstone file, or the root.
     #[error("not permitted: {0}")]
     NotPermitted(&'static str),
+    /// One more name for a node that has the most it may have.
+    #[error("too many links")]
+    TooManyLinks,
     /// Larger than the vault holds (size, extended attributes, number of versions).
     #[error("too large: {0}")]
     TooLarge(&'static str),

@@ -31,6 +31,11 @@ impl Group {
         Group(members)
     }
 
+    /// One directory by itself.
+    pub(in crate::vault) fn alone(id: NodeId) -> Self {
+        Group(vec![id])
+    }
+
     /// The one that stands for all: the smallest id.
     pub fn front(&self) -> NodeId {
         self.0.first().copied().unwrap_or(NodeId::ROOT)
