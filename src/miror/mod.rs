@@ -9,3 +9,10 @@ pub mod limits;
 pub mod message;
 pub mod replica;
 pub mod session;
+
+#[cfg(any(test, feature = "testing"))]
+#[allow(clippy::indexing_slicing, clippy::missing_panics_doc)]
+pub mod testing;
+
+#[cfg(test)]
+mod simulation_tests;
