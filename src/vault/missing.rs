@@ -5,14 +5,15 @@
 //! size. This is local state: which files wait, and what they show meanwhile, is kept in local records and
 //! never sent. Waiting changes only the bytes read and the base of writes.
 //!
-//! [`Waiting`] is the table in memory: it knows for each absent object which files wait for it, so that an
-//! arrival costs nothing for all others.
+//! [`Waiting`] is the table in memory: it knows for each absent object which versions of files wait for it, so
+//! that an arrival costs nothing for all others.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Content, NodeId, Stamp};
+use super::{Content, NodeId, ReplicaId, Stamp};
 use crate::crypto::ObjectId;
 
 /// A content as a file shows it, with the versions that a write over it replaces.
@@ -29,82 +30,96 @@ pub struct Shown {
 pub struct WaitingNumbers {
     /// Files whose content is not wholly here.
     pub files: u64,
-    /// Bytes of absent content as far as known: what lies below an absent list counts when the list came.
+    /// Bytes of absent content as far as known: what lies below an absent list counts as a whole.
     pub bytes: u64,
 }
 
-/// One file that waits.
-#[derive(Debug)]
-struct File {
-    shown: Option<Shown>,
-    missing: HashSet<ObjectId>,
-    bytes: u64,
+/// A version of a file: the node, and the stamp of its data.
+pub(super) type Version = (NodeId, Stamp);
+
+/// A version that is not wholly here.
+#[derive(Debug, Clone)]
+pub(super) struct Wait {
+    /// What the file shows until it is; `None`: what it is anyway, its real size.
+    pub(super) shown: Option<Shown>,
+    /// What is absent, as far as known.
+    pub(super) missing: BTreeSet<ObjectId>,
+    /// How many bytes that is.
+    pub(super) bytes: u64,
 }
 
-/// The files that wait, and what for.
+/// The versions that are not wholly here, and what they wait for.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    files: HashMap<NodeId, File>,
-    wanted: HashMap<ObjectId, HashSet<NodeId>>,
+    versions: BTreeMap<Version, Wait>,
+    wanted: BTreeMap<ObjectId, BTreeSet<Version>>,
 }
 
 impl Waiting {
-    /// `node` waits for `missing` and shows `shown` meanwhile. Replaces what was known of it.
-    pub(super) fn wait(&mut self, node: NodeId, shown: Option<Shown>, missing: &[ObjectId], bytes: u64) {
-        self.stop(&node);
-        for id in missing {
-            self.wanted.entry(*id).or_default().insert(node);
+    /// `version` is not wholly here. Replaces what was known of it.
+    pub(super) fn wait(&mut self, version: Version, wait: Wait) {
+        self.stop(&version);
+        for id in &wait.missing {
+            self.wanted.entry(*id).or_default().insert(version);
         }
-        self.files.insert(node, File { shown, missing: missing.iter().copied().collect(), bytes });
+        self.versions.insert(version, wait);
     }
 
-    /// `node` waits no more. Whether it did.
-    pub(super) fn stop(&mut self, node: &NodeId) -> bool {
-        let Some(file) = self.files.remove(node) else { return false };
-        for id in &file.missing {
-            if let Some(nodes) = self.wanted.get_mut(id) {
-                nodes.remove(node);
-                if nodes.is_empty() {
+    /// `version` waits no more. What was known of it, if it did.
+    pub(super) fn stop(&mut self, version: &Version) -> Option<Wait> {
+        let wait = self.versions.remove(version)?;
+        for id in &wait.missing {
+            if let Some(versions) = self.wanted.get_mut(id) {
+                versions.remove(version);
+                if versions.is_empty() {
                     self.wanted.remove(id);
                 }
             }
         }
-        true
+        Some(wait)
     }
 
-    /// `id` came: the files that now have all they were known to miss, to be looked at again.
-    pub(super) fn arrived(&mut self, id: &ObjectId) -> Vec<NodeId> {
+    /// `id` came: the versions that now have all they were known to miss, to be looked at again.
+    pub(super) fn arrived(&mut self, id: &ObjectId) -> Vec<Version> {
         let mut complete = Vec::new();
-        for node in self.wanted.remove(id).into_iter().flatten() {
-            if let Some(file) = self.files.get_mut(&node) {
-                file.missing.remove(id);
-                if file.missing.is_empty() {
-                    complete.push(node);
+        for version in self.wanted.remove(id).into_iter().flatten() {
+            if let Some(wait) = self.versions.get_mut(&version) {
+                wait.missing.remove(id);
+                if wait.missing.is_empty() {
+                    complete.push(version);
                 }
             }
         }
         complete
     }
 
-    /// Whether `node` waits, and what it shows meanwhile if not what it waits for.
-    pub(super) fn shown(&self, node: &NodeId) -> Option<Option<&Shown>> {
-        self.files.get(node).map(|file| file.shown.as_ref())
+    /// What is known of `version`, if it waits.
+    pub(super) fn of(&self, version: &Version) -> Option<&Wait> {
+        self.versions.get(version)
     }
 
-    /// Whether no file waits.
+    /// The versions of `node` that wait.
+    pub(super) fn of_node(&self, node: &NodeId) -> Vec<Version> {
+        let lowest = Stamp { lamport: 0, replica: ReplicaId([0; 8]) };
+        let from = self.versions.range((*node, lowest)..);
+        from.map(|(version, _)| *version).take_while(|(other, _)| other == node).collect()
+    }
+
+    /// Whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
-        self.files.is_empty()
+        self.versions.is_empty()
     }
 
     /// How much is on its way.
     pub(super) fn numbers(&self) -> WaitingNumbers {
-        let bytes = self.files.values().map(|file| file.bytes).sum();
-        WaitingNumbers { files: self.files.len() as u64, bytes }
+        let bytes = self.versions.values().map(|wait| wait.bytes).sum();
+        WaitingNumbers { files: self.versions.len() as u64, bytes }
     }
 
-    /// Up to `limit` absent objects that files wait for.
-    pub(super) fn wanted(&self, limit: usize) -> Vec<ObjectId> {
-        self.wanted.keys().take(limit).copied().collect()
+    /// Up to `limit` absent objects that something waits for, by id, after `after`.
+    pub(super) fn wanted(&self, after: Option<&ObjectId>, limit: usize) -> Vec<ObjectId> {
+        let from = after.map_or(Bound::Unbounded, |id| Bound::Excluded(*id));
+        self.wanted.range((from, Bound::Unbounded)).take(limit).map(|(id, _)| *id).collect()
     }
 }
 
@@ -116,30 +131,38 @@ mod tests {
         ObjectId([n; 32])
     }
 
-    fn node(n: u8) -> NodeId {
-        NodeId([n; 16])
+    fn version(n: u8) -> Version {
+        (NodeId([n; 16]), Stamp { lamport: 1, replica: ReplicaId([1; 8]) })
+    }
+
+    fn wait(missing: &[u8], bytes: u64) -> Wait {
+        Wait { shown: None, missing: missing.iter().map(|n| object(*n)).collect(), bytes }
     }
 
     #[test]
-    fn a_file_is_complete_when_the_last_of_its_objects_came() {
+    fn a_version_is_complete_when_the_last_of_its_objects_came() {
         let mut waiting = Waiting::default();
-        waiting.wait(node(1), None, &[object(1), object(2)], 20);
-        waiting.wait(node(2), None, &[object(2)], 10);
+        waiting.wait(version(1), wait(&[1, 2], 20));
+        waiting.wait(version(2), wait(&[2], 10));
         assert_eq!(waiting.numbers(), WaitingNumbers { files: 2, bytes: 30 });
         assert_eq!(waiting.arrived(&object(9)), vec![]);
-        assert_eq!(waiting.arrived(&object(2)), vec![node(2)]);
-        assert_eq!(waiting.arrived(&object(1)), vec![node(1)]);
-        assert!(waiting.stop(&node(1)) && waiting.stop(&node(2)) && waiting.is_empty());
+        assert_eq!(waiting.arrived(&object(2)), vec![version(2)]);
+        assert_eq!(waiting.arrived(&object(1)), vec![version(1)]);
+        assert!(waiting.stop(&version(1)).is_some() && waiting.stop(&version(2)).is_some());
+        assert!(waiting.is_empty());
     }
 
     #[test]
     fn stopping_forgets_what_was_wanted() {
         let mut waiting = Waiting::default();
-        waiting.wait(node(1), None, &[object(1)], 1);
-        waiting.wait(node(1), None, &[object(2)], 1);
-        assert_eq!(waiting.wanted(9), vec![object(2)]);
-        assert!(waiting.stop(&node(1)));
-        assert_eq!(waiting.wanted(9), vec![]);
-        assert!(!waiting.stop(&node(1)));
+        waiting.wait(version(1), wait(&[1], 1));
+        waiting.wait(version(1), wait(&[2, 3], 1));
+        assert_eq!(waiting.wanted(None, 9), vec![object(2), object(3)]);
+        assert_eq!(waiting.wanted(Some(&object(2)), 9), vec![object(3)]);
+        assert_eq!(waiting.of_node(&version(1).0), vec![version(1)]);
+        assert_eq!(waiting.of_node(&version(2).0), vec![]);
+        assert!(waiting.stop(&version(1)).is_some());
+        assert_eq!(waiting.wanted(None, 9), vec![]);
+        assert!(waiting.stop(&version(1)).is_none());
     }
 }

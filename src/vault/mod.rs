@@ -3,26 +3,38 @@
 //! The model is pure: [`node`] holds what a vault is made of, [`view`] shows it as a tree, and [`Tree`]
 //! changes it as POSIX would. No clock, disk or randomness of its own. Rules: `docs/specs/merge.md`.
 
+mod arrivals;
+pub mod background;
 pub mod changes;
+pub mod codec;
 pub mod commit;
+mod committed;
 pub mod contents;
 pub mod context;
 pub mod delta;
 pub mod device;
+mod devices;
 pub mod error;
 pub mod journal;
 pub mod missing;
 pub mod name;
 pub mod node;
+pub mod open;
 pub mod operations;
+pub mod publish;
+pub mod reads;
 mod records;
 pub mod schedule;
 pub mod source;
 pub mod stamp;
 pub mod tree;
+#[allow(clippy::module_inception)]
+mod vault;
 pub mod versions;
 pub mod view;
+mod writes;
 
+pub use background::FoldSource;
 pub use changes::{ChangeSet, Changes, Origin};
 pub use commit::{Author, Commit, CommitId};
 pub use contents::Content;
@@ -34,9 +46,13 @@ pub use journal::{DirtyId, DirtyRun};
 pub use missing::{Shown, WaitingNumbers};
 pub use name::{Name, NameError};
 pub use node::{Attr, Data, Kind, Node, NodeId, Place};
-pub use operations::{AttrPatch, NewNode, Outcome, Renamed, Replace};
+pub use open::{Life, OpenReport};
+pub use operations::{AttrPatch, Draw, NewNode, Outcome, Renamed, Replace, Write};
+pub use publish::{JoinNode, Merged, NodeState, Publishing, Staged};
+pub use reads::{Fetch, READ_WAIT, ReadDone};
 pub use source::{NoNodes, NodeSource};
 pub use stamp::{ReplicaId, Stamp};
 pub use tree::Tree;
+pub use vault::{Head, Vault};
 pub use versions::Versions;
 pub use view::{Entry, Listed, Marks, Tombstone, View};

@@ -57,13 +57,7 @@ impl Vault {
     }
 
     /// As [`Vault::read_content`], but waits for what is not here. `done` may be called before this returns.
-    pub fn read_content_later(
-        self: &Arc<Self>,
-        content: Content,
-        offset: u64,
-        len: usize,
-        done: ReadDone,
-    ) {
+    pub fn read_content_later(self: &Arc<Self>, content: Content, offset: u64, len: usize, done: ReadDone) {
         let deadline = self.now() + READ_WAIT;
         self.read_or_wait(content, offset, len, deadline, done);
     }

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::commit::CommitId;
 use super::error::{Result, VaultError};
-use super::missing::Shown;
-use super::{NodeId, ReplicaId};
+use super::missing::{Shown, Version};
+use super::{NodeId, ReplicaId, Stamp};
 use crate::crypto::{DevicePublic, ObjectId};
 
 /// A change of one local record, as the store takes it.
@@ -24,7 +24,7 @@ pub(super) const IDENTITY: &[u8] = b"vault/identity/1";
 pub(super) const OFFERED: &[u8] = b"vault/offered/1";
 /// Before the key of a device: the last state merged from it.
 const MERGED: &[u8] = b"vault/merged/1/";
-/// Before the id of a node: what it shows while its content is on the way.
+/// Before a node id and a stamp: what the file shows while that version is on the way.
 const WAITING: &[u8] = b"vault/waiting/1/";
 
 /// Who this replica is.
@@ -94,14 +94,15 @@ pub(super) fn merged_device(key: &[u8]) -> Option<DevicePublic> {
     key.strip_prefix(MERGED)?.try_into().ok().map(DevicePublic)
 }
 
-/// The record that `node` waits for its content and meanwhile shows `shown` (its real size if `None`).
-pub(super) fn waiting(node: &NodeId, shown: &Option<Shown>) -> Result<Change> {
-    Ok((waiting_key(node), Some(encode(shown)?)))
+/// The record that a version is not wholly here and its file meanwhile shows `shown` (its real size if
+/// `None`).
+pub(super) fn waiting(version: &Version, shown: &Option<Shown>) -> Result<Change> {
+    Ok((waiting_key(version), Some(encode(shown)?)))
 }
 
-/// The record that `node` waits no more.
-pub(super) fn arrived(node: &NodeId) -> Change {
-    (waiting_key(node), None)
+/// The record that a version waits no more.
+pub(super) fn arrived(version: &Version) -> Change {
+    (waiting_key(version), None)
 }
 
 /// What [`waiting`] records begin with.
@@ -110,14 +111,18 @@ pub(super) fn waiting_prefix() -> &'static [u8] {
 }
 
 /// Reads a [`waiting`] record.
-pub(super) fn read_waiting(key: &[u8], value: &[u8]) -> Result<(NodeId, Option<Shown>)> {
-    let node =
-        key.strip_prefix(WAITING).and_then(|id| id.try_into().ok()).ok_or_else(|| damaged("a node id"))?;
-    Ok((NodeId(node), decode(value)?))
+pub(super) fn read_waiting(key: &[u8], value: &[u8]) -> Result<(Version, Option<Shown>)> {
+    let parts = key.strip_prefix(WAITING).and_then(|rest| rest.split_first_chunk::<16>());
+    let version = parts.and_then(|(node, rest)| {
+        let (lamport, rest) = rest.split_first_chunk::<8>()?;
+        let replica = ReplicaId(rest.try_into().ok()?);
+        Some((NodeId(*node), Stamp { lamport: u64::from_be_bytes(*lamport), replica }))
+    });
+    Ok((version.ok_or_else(|| damaged("a version"))?, decode(value)?))
 }
 
-fn waiting_key(node: &NodeId) -> Vec<u8> {
-    [WAITING, node.0.as_slice()].concat()
+fn waiting_key((node, stamp): &Version) -> Vec<u8> {
+    [WAITING, &node.0, &stamp.lamport.to_be_bytes(), &stamp.replica.0].concat()
 }
 
 fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {

@@ -13,6 +13,7 @@
 //! 5. `waiting`, `reads`, `timing`, subscribers: held for a few instructions, nothing is taken under them.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -22,16 +23,16 @@ use super::changes::{ChangeSet, Changes, Origin, Subscribers};
 use super::codec::NodeCodec;
 use super::commit::CommitId;
 use super::contents::Contents;
-use super::error::{Result, VaultError};
+use super::error::Result;
 use super::journal::{DirtyRun, Ends, Journal};
 use super::missing::Waiting;
 use super::reads::{Fetch, PendingReads};
 use super::records::Identity;
 use super::schedule::Schedule;
-use super::{Context, Delta, ReplicaId, Tree};
-use crate::ambient::{Ambient, WallNanos};
+use super::{Context, Draw, Outcome, ReplicaId, Tree};
+use crate::ambient::{Ambient, random};
 use crate::crypto::{DevicePublic, ObjectId};
-use crate::store::{LogPosition, Store};
+use crate::store::Store;
 use crate::trie::{Forest, Trie};
 
 /// A committed state.
@@ -72,7 +73,11 @@ pub struct Vault {
     pub(super) state: RwLock<State>,
     pub(super) journal: Journal,
     pub(super) waiting: Mutex<Waiting>,
+    /// How often objects were stored from outside.
+    pub(super) arrivals: AtomicU64,
     pub(super) reads: Mutex<PendingReads>,
+    /// The highest own lamport ever offered to a peer, as recorded.
+    pub(super) offered: Mutex<u64>,
     pub(super) timing: Mutex<Timing>,
     pub(super) wake: Condvar,
     pub(super) subscribers: Subscribers,
@@ -96,12 +101,12 @@ impl Vault {
     /// [`Vault::sync`], and told to all subscribers but `origin`.
     ///
     /// # Errors
-    /// Of the operation; [`VaultError::Busy`] while the journal is full (see [`Vault::wait_for_room`]);
-    /// [`VaultError::Full`] and [`VaultError::Disk`] if it could not be journalled. Nothing changed then.
+    /// Of the operation; [`super::VaultError::Busy`] while the journal is full (see [`Vault::wait_for_room`]);
+    /// [`super::VaultError::Full`] and [`super::VaultError::Disk`] if it could not be journalled. Nothing changed then.
     pub fn edit<R>(
         &self,
         origin: Origin,
-        operation: impl FnOnce(&mut Tree, &mut Moment) -> Result<(R, Delta)>,
+        operation: impl FnOnce(&mut Tree, Draw<'_>) -> Result<Outcome<R>>,
     ) -> Result<R> {
         self.edit_dropping(origin, &[], operation)
     }
@@ -115,12 +120,53 @@ impl Vault {
         &self,
         origin: Origin,
         drops: &[DirtyRun],
-        operation: impl FnOnce(&mut Tree, &mut Moment) -> Result<(R, Delta)>,
+        operation: impl FnOnce(&mut Tree, Draw<'_>) -> Result<Outcome<R>>,
     ) -> Result<R> {
-        self.operate(origin, |tree, moment| {
-            let (answer, delta) = operation(tree, moment)?;
-            Ok((answer, delta, Ends { fold: None, drops }))
-        })
+        self.operate(origin, operation, |_| Ends { fold: None, drops })
+    }
+
+    /// One operation, with what it does to dirty data.
+    pub(super) fn operate<'e, R>(
+        &self,
+        origin: Origin,
+        operation: impl FnOnce(&mut Tree, Draw<'_>) -> Result<Outcome<R>>,
+        ends: impl FnOnce(&Outcome<R>) -> Ends<'e>,
+    ) -> Result<R> {
+        let mut draw = || random(&*self.ambient.entropy);
+        let outcome = {
+            let mut state = self.state.write();
+            let outcome = operation(&mut state.tree, &mut draw)?;
+            let ends = ends(&outcome);
+            if outcome.delta.is_none() && ends.is_empty() {
+                return Ok(outcome.value);
+            }
+            // Whatever contents the operation names are in the log already.
+            let needs = self.store.position();
+            if let Err(error) = self.journal.operation(outcome.delta.as_ref(), ends, needs) {
+                state.tree.take_back(outcome.undo)?;
+                return Err(error);
+            }
+            outcome
+        };
+        self.journalled(Schedule::operation);
+        self.review_nodes(&outcome.touched.nodes);
+        self.subscribers.tell(&ChangeSet::new(origin, outcome.touched));
+        Ok(outcome.value)
+    }
+
+    /// After an entry was journalled: sees that it becomes durable and committed in time.
+    pub(super) fn journalled(&self, note: impl FnOnce(&mut Schedule, Duration)) {
+        let filling = self.journal_is_filling();
+        self.reschedule(|schedule, now| {
+            note(schedule, now);
+            if filling {
+                schedule.hurry();
+            }
+        });
+    }
+
+    pub(super) fn journal_is_filling(&self) -> bool {
+        self.store.journal_fill().commit_due
     }
 
     /// Makes everything journalled so far durable, with the contents it names. Callers share the waits.
@@ -134,7 +180,7 @@ impl Vault {
         Ok(())
     }
 
-    /// Waits until the journal has room again after [`VaultError::Busy`]. Not for threads that serve others.
+    /// Waits until the journal has room again after [`super::VaultError::Busy`]. Not for threads that serve others.
     ///
     /// # Errors
     /// If room cannot be made: the disk is full or failed.

@@ -12,11 +12,11 @@ use std::borrow::Cow;
 
 use super::changes::Origin;
 use super::contents::Content;
-use super::error::Result;
+use super::error::{Result, VaultError};
 use super::journal::{DirtyChange, DirtyId, DirtyRun, Ends};
 use super::missing::Shown;
 use super::vault::Vault;
-use super::{Data, NodeId};
+use super::{AttrPatch, Data, Delta, NodeId, Write};
 use crate::ambient::{WallNanos, random};
 use crate::store::LogPosition;
 
@@ -68,19 +68,35 @@ impl Vault {
 
     /// Makes `content` (base and all changes of `run`) a version of the file, in place of what the run lies
     /// over, and ends the run. Gives what the file shows to its writers now. If `content` is what it was,
-    /// only the time of modification changes.
+    /// only the attributes change: the time of modification, and what `attr` says (its `mtime` does not count).
     ///
     /// # Errors
     /// As [`Vault::edit`]; the run goes on then.
-    pub fn fold(&self, origin: Origin, run: &DirtyRun, content: Content, mtime: WallNanos) -> Result<Shown> {
+    pub fn fold(
+        &self,
+        origin: Origin,
+        run: &DirtyRun,
+        content: Content,
+        mtime: WallNanos,
+        attr: AttrPatch,
+    ) -> Result<Shown> {
         let base = run.base()?;
-        self.operate(origin, |tree, moment| {
-            let data = Data::Content(content.clone());
-            let delta = tree.write(run.node(), &base.stamps, data, Some(mtime), moment)?;
-            let shown = shown_after(&delta, run.node(), base, content);
-            let ends = Ends { fold: Some((run, shown.clone())), drops: &[] };
-            Ok((shown, delta, ends))
-        })
+        let write = Write {
+            base: base.stamps.clone(),
+            data: Data::Content(content.clone()),
+            attr: AttrPatch { mtime: Some(mtime), ..attr },
+        };
+        let mut shown = None;
+        self.operate(
+            origin,
+            |tree, draw| tree.write(&run.node(), write, draw),
+            |outcome| {
+                let after = shown_after(outcome.delta.as_ref(), run.node(), base, content);
+                shown = Some(after.clone());
+                Ends { fold: Some((run, after)), drops: &[] }
+            },
+        )?;
+        shown.ok_or(VaultError::Inconsistent("a fold without an outcome"))
     }
 
     /// Ends a run without a trace: its file is gone and nobody can read it after a restart.
@@ -110,5 +126,15 @@ impl Vault {
 
     fn dirty_id(&self) -> DirtyId {
         DirtyId(u64::from_le_bytes(random(&*self.ambient.entropy)))
+    }
+}
+
+/// What whoever wrote `content` is shown after its fold.
+fn shown_after(delta: Option<&Delta>, node: NodeId, base: Shown, content: Content) -> Shown {
+    let changes = delta.map_or(&[][..], |delta| &delta.changes);
+    let added = changes.iter().filter(|(id, _)| *id == node).flat_map(|(_, change)| &change.data.added);
+    match added.map(|(stamp, _)| *stamp).max() {
+        Some(stamp) => Shown { stamps: vec![stamp], content },
+        None => Shown { stamps: base.stamps, content },
     }
 }

@@ -124,7 +124,7 @@ impl DirtyRun {
         Ok(state.under.clone())
     }
 
-    pub(super) fn has_begun(&self) -> bool {
+    pub(in crate::vault) fn has_begun(&self) -> bool {
         self.0.state.lock().begun
     }
 

@@ -23,6 +23,12 @@ pub(in crate::vault) struct Ends<'a> {
     pub(in crate::vault) drops: &'a [DirtyRun],
 }
 
+impl Ends<'_> {
+    pub(in crate::vault) fn is_empty(&self) -> bool {
+        self.fold.is_none() && self.drops.iter().all(DirtyRun::has_ended)
+    }
+}
+
 /// The writing end of the journal.
 #[derive(Debug)]
 pub(in crate::vault) struct Journal {

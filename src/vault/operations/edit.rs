@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::error::{Result, VaultError};
 use super::super::view::{Group, Scene, Touched};
 use super::super::{Attr, Context, Data, Delta, Kind, Name, Node, NodeChange, NodeId, Place, Stamp, Tree};
-use super::{Draw, Outcome};
+use super::{Draw, Outcome, Undo};
 
 /// An operation under way.
 pub(super) struct Edit<'a> {
@@ -38,39 +38,42 @@ impl Tree {
             touched: Touched::default(),
         };
         match act(&mut edit) {
-            Ok(value) => Ok(edit.finish(value)),
+            Ok(value) => Ok(edit.finish(value, context)),
             Err(error) => {
-                edit.undo(context)?;
+                let undo = Undo { before: edit.before, context };
+                self.take_back(undo)?;
                 Err(error)
             }
         }
     }
+
+    /// Takes the last operation back: nothing of it remains. For an operation that could not be journalled.
+    ///
+    /// # Errors
+    /// Of the committed state and the index.
+    pub fn take_back(&mut self, undo: Undo) -> Result<()> {
+        for (id, old) in &undo.before {
+            if old.is_none() {
+                self.private.remove(id);
+            }
+        }
+        self.replace(undo.before)?;
+        self.context = undo.context;
+        Ok(())
+    }
 }
 
 impl Edit<'_> {
-    fn finish<T>(mut self, value: T) -> Outcome<T> {
-        if self.changes.is_empty() {
-            return Outcome { value, delta: None, touched: self.touched };
-        }
-        // An operation that only takes away needs a stamp too, or its effect would never travel.
-        let first = match self.first {
-            Some(first) => first,
-            None => self.stamp().lamport,
-        };
-        let last = self.tree.context.lamport(&self.tree.replica);
-        let delta = Delta { replica: self.tree.replica, lamports: (first, last), changes: self.changes };
-        Outcome { value, delta: Some(delta), touched: self.touched }
-    }
-
-    fn undo(self, context: Context) -> Result<()> {
-        for (id, old) in &self.before {
-            if old.is_none() {
-                self.tree.private.remove(id);
-            }
-        }
-        self.tree.replace(self.before)?;
-        self.tree.context = context;
-        Ok(())
+    fn finish<T>(mut self, value: T, context: Context) -> Outcome<T> {
+        let delta = (!self.changes.is_empty()).then(|| {
+            // An operation that only takes away needs a stamp too, or its effect would never travel.
+            let first = self.first.unwrap_or_else(|| self.stamp().lamport);
+            let last = self.tree.context.lamport(&self.tree.replica);
+            let changes = std::mem::take(&mut self.changes);
+            Delta { replica: self.tree.replica, lamports: (first, last), changes }
+        });
+        let undo = Undo { before: self.before, context };
+        Outcome { value, delta, touched: self.touched, undo }
     }
 
     /// A new stamp of this operation.

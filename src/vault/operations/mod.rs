@@ -21,9 +21,10 @@ pub use create::NewNode;
 pub use rename::{Renamed, Replace};
 pub use write::{AttrPatch, MAX_XATTRS, Write};
 
-use super::Delta;
+use std::sync::Arc;
+
 use super::view::Touched;
-use edit::Edit;
+use super::{Context, Delta, Node, NodeId};
 
 /// The most names a file may have.
 pub const MAX_LINKS: usize = 32_000;
@@ -40,4 +41,14 @@ pub struct Outcome<T> {
     pub delta: Option<Delta>,
     /// For who looks at the tree.
     pub touched: Touched,
+    /// For [`super::Tree::take_back`].
+    pub undo: Undo,
+}
+
+/// What it takes to take an operation back.
+#[derive(Clone, Debug)]
+pub struct Undo {
+    /// What the changed nodes were.
+    before: Vec<(NodeId, Option<Arc<Node>>)>,
+    context: Context,
 }

@@ -1,0 +1,83 @@
+//! A committed state as the tree above it sees it: objects of the store, nodes of a trie, hashes of names.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::codec::NodeCodec;
+use super::error::Result;
+use super::view::NameHash;
+use super::{Node, NodeId, NodeSource};
+use crate::crypto::{ContentKeys, ObjectId, ObjectKind};
+use crate::store::{Store, StoreError};
+use crate::trie::{Forest, Objects, ObjectsError, Trie};
+
+/// The nodes of one trie.
+pub(super) struct CommittedNodes {
+    pub(super) forest: Arc<Forest<NodeCodec>>,
+    pub(super) trie: Trie,
+}
+
+impl NodeSource for CommittedNodes {
+    fn node(&self, id: &NodeId) -> Result<Option<Arc<Node>>> {
+        Ok(self.forest.find(&self.trie, &id.0)?)
+    }
+}
+
+/// Hashes names under the vault's secret, so that the order of a listing says nothing about them.
+#[derive(Clone)]
+pub(super) struct KeyedNames(pub(super) ContentKeys);
+
+impl std::fmt::Debug for KeyedNames {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyedNames")
+    }
+}
+
+impl NameHash for KeyedNames {
+    fn hash(&self, name: &[u8]) -> u64 {
+        // One name hashes alike in every directory: united directories are listed in one order.
+        self.0.name_hash(&NodeId::ROOT.0, name)
+    }
+}
+
+impl Objects for Store {
+    fn load(&self, _: ObjectKind, id: &ObjectId) -> std::result::Result<Bytes, ObjectsError> {
+        // The id is a hash over the kind too: what it names is of that kind, or was refused when it came.
+        self.fetch(id).map(Bytes::from).map_err(unavailable)
+    }
+
+    fn load_range(
+        &self,
+        _: ObjectKind,
+        id: &ObjectId,
+        range: Range<u32>,
+    ) -> std::result::Result<Bytes, ObjectsError> {
+        self.fetch_range(id, range).map(Bytes::from).map_err(unavailable)
+    }
+
+    fn save(&self, kind: ObjectKind, plaintext: &[u8]) -> std::result::Result<ObjectId, ObjectsError> {
+        self.put(kind, plaintext).map_err(unavailable)
+    }
+
+    fn holds(&self, id: &ObjectId) -> std::result::Result<bool, ObjectsError> {
+        self.contains(id).map_err(unavailable)
+    }
+}
+
+fn unavailable(error: StoreError) -> ObjectsError {
+    match error {
+        StoreError::Missing(id) => ObjectsError::Missing(id),
+        StoreError::Full => ObjectsError::Full,
+        error => ObjectsError::Failed(Box::new(error)),
+    }
+}
+
+/// A change of the trie from a change of a node.
+pub(super) fn trie_changes(
+    mut changed: Vec<(NodeId, Option<Arc<Node>>)>,
+) -> Vec<crate::trie::Change<Arc<Node>>> {
+    changed.sort_unstable_by_key(|(id, _)| *id);
+    changed.into_iter().map(|(id, node)| (id.0, node)).collect()
+}

@@ -1,0 +1,278 @@
+//! Making and opening a vault: from the last durable head and the journal to the tree as it was.
+//!
+//! Opening reads the head's record, builds the view, applies the operations that the head does not have, and
+//! folds what dirty data a crash left into ordinary operations. All of that can be cut off anywhere and done
+//! again: operations carry their stamps, and a fold says which dirty data it ends.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use parking_lot::{Condvar, Mutex, RwLock};
+
+use super::background::Timing;
+use super::changes::{Origin, Subscribers};
+use super::codec::NodeCodec;
+use super::commit::{Commit, CommitId};
+use super::committed::{CommittedNodes, KeyedNames};
+use super::contents::Contents;
+use super::error::{Result, VaultError};
+use super::journal::{Base, DirtyRun, Journal, Leftover, Replay};
+use super::missing::{Shown, Waiting};
+use super::reads::PendingReads;
+use super::records::{self, Identity};
+use super::vault::{Head, State, Vault};
+use super::view::{NodeUpdate, View};
+use super::{AttrPatch, Context, DeviceRecord, NodeId, Tree};
+use crate::ambient::{Ambient, random};
+use crate::crypto::{DevicePublic, ObjectKind};
+use crate::store::{Damage, Recovery, Store};
+use crate::trie::{Forest, Objects};
+
+/// Threads that cut, hash and seal contents.
+const CONTENT_WORKERS: usize = 2;
+
+/// What opening a vault found.
+#[derive(Debug, Default)]
+pub struct OpenReport {
+    /// Operations that were in the journal only.
+    pub operations: usize,
+    /// Files whose unfolded writes were put back.
+    pub folded: usize,
+    /// Files whose unfolded writes could not be put back, and why. The rest of the vault is whole.
+    pub lost: Vec<(NodeId, VaultError)>,
+    /// Bytes at the end of the log that were never synced and did not survive.
+    pub torn: u64,
+    /// What should be there and is not.
+    pub damage: Vec<Damage>,
+}
+
+/// Which life of a device a vault is opened in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// The store is the one that was closed last.
+    Same,
+    /// The store was copied or restored: another process may go on from the same state, so this one must
+    /// not take stamps of the old replica id.
+    New,
+}
+
+impl Vault {
+    /// Makes a new vault in an empty store, with `device_name` as its first device. Durable when it returns.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub fn create(
+        store: Arc<Store>,
+        device: DevicePublic,
+        device_name: &str,
+        ambient: Ambient,
+    ) -> Result<Arc<Vault>> {
+        let vault = Self::create_joining(store, device, ambient)?;
+        vault.add_device(device_name, device)?;
+        vault.commit()?;
+        Ok(vault)
+    }
+
+    /// Makes the replica of a device that joins a vault: with no state yet, not even its own record, which
+    /// comes with the first merge.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub fn create_joining(store: Arc<Store>, device: DevicePublic, ambient: Ambient) -> Result<Arc<Vault>> {
+        let commit = Commit { root: None, count: 0, context: Context::new(), parents: vec![], author: None };
+        let id = CommitId(store.put(ObjectKind::Commit, &commit.encode()?)?);
+        let identity = Identity { device: device.0, epoch: 0 };
+        let position = store.set_local(vec![records::identity(&identity)?, records::head(&id)])?;
+        store.sync_log(position)?;
+        Self::assemble(store, identity, ambient)
+    }
+
+    /// Opens the vault in `store`, which `recovery` was found opening, and puts back what a crash left.
+    ///
+    /// # Errors
+    /// A store without a head ([`VaultError::Damaged`]); objects that are missing or damaged; the disk.
+    pub fn open(
+        store: Arc<Store>,
+        recovery: Recovery,
+        life: Life,
+        ambient: Ambient,
+    ) -> Result<(Arc<Vault>, OpenReport)> {
+        let identity = Self::identity_of(&store, life, &ambient)?;
+        let vault = Self::assemble(store, identity, ambient)?;
+        let mut report = OpenReport { torn: recovery.torn, damage: recovery.damage, ..OpenReport::default() };
+        let replay = Replay::read(&recovery.journal, &vault.head().context)?;
+        vault.put_back(replay, &mut report)?;
+        vault.read_waiting()?;
+        if life == Life::New {
+            vault.announce_life()?;
+        }
+        // With a full disk the operations stay in the journal, and deleting makes room.
+        match vault.commit() {
+            Err(VaultError::Full) => tracing::warn!("the disk is full: what was replayed is not committed"),
+            done => drop(done?),
+        }
+        Ok((vault, report))
+    }
+
+    /// Who this replica is, having recorded it if that changed.
+    fn identity_of(store: &Store, life: Life, ambient: &Ambient) -> Result<Identity> {
+        let device = store.keyring()?.device().public();
+        let known = store.local(records::IDENTITY).map(|bytes| records::decode::<Identity>(&bytes));
+        let known = known.transpose()?;
+        match known {
+            Some(known) if known.device == device.0 && life == Life::Same => Ok(known),
+            _ => {
+                let identity = Identity { device: device.0, epoch: new_epoch(ambient) };
+                let position = store.set_local(vec![records::identity(&identity)?])?;
+                store.sync_log(position)?;
+                Ok(identity)
+            }
+        }
+    }
+
+    /// The vault at its last durable head.
+    fn assemble(store: Arc<Store>, identity: Identity, ambient: Ambient) -> Result<Arc<Vault>> {
+        let objects: Arc<dyn Objects> = store.clone();
+        let forest = Arc::new(Forest::<NodeCodec>::new(objects.clone()));
+        let keyring = store.keyring()?;
+        let contents = Contents::new(objects, keyring.content_keys().gear_seed(), CONTENT_WORKERS);
+        let head = last_head(&store)?;
+        let source = Arc::new(CommittedNodes { forest: forest.clone(), trie: head.trie() });
+        let view = view_of(&source, KeyedNames(keyring.content_keys().clone()))?;
+        let tree = Tree::new(source, view, head.context.clone(), identity.replica());
+        let offered = store.local(records::OFFERED).map_or(Ok(0), |bytes| records::lamport(&bytes))?;
+        let journal = Journal::new(store.clone(), store.journal_position());
+        Ok(Arc::new(Vault {
+            store,
+            forest,
+            contents,
+            ambient,
+            identity: RwLock::new(identity),
+            publishing: Mutex::new(()),
+            state: RwLock::new(State { tree, head }),
+            journal,
+            waiting: Mutex::new(Waiting::default()),
+            arrivals: AtomicU64::new(0),
+            reads: Mutex::new(PendingReads::default()),
+            offered: Mutex::new(offered),
+            timing: Mutex::new(Timing::default()),
+            wake: Condvar::new(),
+            subscribers: Subscribers::default(),
+            fetch: RwLock::new(None),
+            folds: RwLock::new(None),
+        }))
+    }
+
+    /// Applies what the journal has beyond the head.
+    fn put_back(&self, mut replay: Replay, report: &mut OpenReport) -> Result<()> {
+        {
+            let mut state = self.state.write();
+            for delta in &replay.operations {
+                state.tree.apply(delta)?;
+            }
+        }
+        report.operations = replay.operations.len();
+        for leftover in std::mem::take(&mut replay.leftover) {
+            let (run, node) = (leftover.run, leftover.node);
+            match self.fold_leftover(leftover, &replay) {
+                Ok(Some(shown)) => {
+                    report.folded += 1;
+                    replay.folded.insert(run, shown);
+                }
+                Ok(None) => {}
+                Err(VaultError::Full) => return Err(VaultError::Full),
+                Err(error) => report.lost.push((node, error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what a crash left of a file's dirty data as an ordinary operation; `None` if there is nothing
+    /// in it.
+    fn fold_leftover(&self, leftover: Leftover, replay: &Replay) -> Result<Option<Shown>> {
+        let base = match &leftover.base {
+            Base::Shown(shown) => shown.clone(),
+            Base::Run(previous) => {
+                let shown = replay.folded.get(previous).cloned();
+                shown.ok_or_else(|| VaultError::Damaged("dirty data over dirty data that is lost".into()))?
+            }
+        };
+        let Some(mtime) = leftover.mtime else { return Ok(None) };
+        let content = leftover.content(&self.contents, base.content.clone())?;
+        let run = DirtyRun::over(leftover.run, leftover.node, base);
+        self.fold(Origin::VAULT, &run, content, mtime, AttrPatch::default()).map(Some)
+    }
+
+    /// Reads which versions waited for content when the vault was closed, and looks what came since.
+    fn read_waiting(&self) -> Result<()> {
+        for (key, value) in self.store.locals(records::waiting_prefix()) {
+            let (version, shown) = records::read_waiting(&key, &value)?;
+            self.resume_waiting(version, shown)?;
+        }
+        Ok(())
+    }
+}
+
+impl Vault {
+    /// Says in the vault's own state which replica id this device has now.
+    fn announce_life(&self) -> Result<()> {
+        let own = self.replica();
+        let device = self.device();
+        let record = self.read(|tree| {
+            let record = tree.devices().find(|(_, record)| record.public == device.0);
+            record.map(|(id, record)| (*id, record.clone()))
+        });
+        // A device that has merged nothing yet is not listed here.
+        let Some((id, mut record)) = record.filter(|(_, record)| !record.replicas.contains(&own)) else {
+            return Ok(());
+        };
+        record.replicas.push(own);
+        self.edit(Origin::VAULT, |tree, draw| tree.change_device(&id, &record, draw))
+    }
+
+    /// Takes a new replica id, durably, before the next operation: another life of this replica was met.
+    ///
+    /// # Errors
+    /// Of the disk; the old id stays then.
+    pub fn new_replica_id(&self) -> Result<()> {
+        let identity = Identity { device: self.device().0, epoch: new_epoch(&self.ambient) };
+        let position = self.store.set_local(vec![records::identity(&identity)?])?;
+        self.store.sync_log(position)?;
+        {
+            let mut state = self.state.write();
+            state.tree.set_replica(identity.replica());
+            *self.identity.write() = identity;
+        }
+        self.announce_life()
+    }
+}
+
+/// The record a device has of itself when it is listed.
+pub(super) fn first_record(name: &str, device: DevicePublic) -> DeviceRecord {
+    let replica = Identity { device: device.0, epoch: 0 }.replica();
+    DeviceRecord { name: name.to_owned(), public: device.0, replicas: vec![replica], revoked: false }
+}
+
+/// An epoch that no copy of this store draws: a counter would give two copies the same.
+fn new_epoch(ambient: &Ambient) -> u64 {
+    u64::from_le_bytes(random(&*ambient.entropy)) | 1
+}
+
+fn last_head(store: &Store) -> Result<Head> {
+    let record = store.local(records::HEAD).ok_or_else(|| VaultError::Damaged("no head".into()))?;
+    let id = records::commit_id(&record)?;
+    let commit = Commit::decode(&store.fetch(&id.0)?)?;
+    Ok(Head { commit: id, root: commit.root, count: commit.count, context: commit.context })
+}
+
+/// The view from scratch. (A view index kept in the store's database would be caught up here instead.)
+pub(super) fn view_of(source: &Arc<CommittedNodes>, names: KeyedNames) -> Result<View> {
+    let mut updates = Vec::new();
+    for entry in source.forest.iter(&source.trie, ..) {
+        let (id, node) = entry?;
+        updates.push(NodeUpdate { id: NodeId(id), old: None, new: Some(node) });
+    }
+    let mut view = View::in_memory(Arc::new(names));
+    view.update(&**source, &updates)?;
+    Ok(view)
+}
