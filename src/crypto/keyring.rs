@@ -295,6 +295,26 @@ mod tests {
         assert!(Keyring::from_inviter(&inviter.encode(), device).is_err());
     }
 
+    /// One keyring, one encoding: epochs and slots stand in ascending order, each once.
+    #[test]
+    fn lists_out_of_order_are_refused() {
+        let keyring = with(1, 2);
+        let bytes = keyring.encode();
+        let first = keyring.epochs().last().unwrap().encoded_len();
+        let second = keyring.current().encoded_len();
+        let mut swapped = bytes.clone();
+        swapped[HEAD_LEN..HEAD_LEN + first + second].rotate_left(first);
+        assert!(Keyring::decode(&swapped).is_err());
+
+        let slots = bytes.len() - 80;
+        let mut swapped = bytes.clone();
+        swapped[slots..].rotate_left(40);
+        assert!(Keyring::decode(&swapped).is_err());
+        let mut twice = bytes;
+        twice.copy_within(slots..slots + 8, slots + 40);
+        assert!(Keyring::decode(&twice).is_err());
+    }
+
     proptest! {
         #[test]
         fn decodes_what_it_encodes_and_no_other_length(epochs in 0u8..4, slots in 0u8..4, extra: u8) {

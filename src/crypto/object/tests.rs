@@ -137,25 +137,34 @@ fn content_that_its_id_does_not_name_is_refused_from_peers() {
     assert_eq!(open_verified(&keyring, &lie), Err(CryptoError::WrongContent(ObjectId([1; 32]))));
 }
 
-/// Whoever has an epoch can seal a frame of zstd that unpacks to more, or to less, than the header says.
+/// What somebody who holds the epoch can make, whatever the header says of it.
+fn forged(keyring: &Keyring, content: &[u8], plain_len: u32) -> SealedObject {
+    let data_key = super::super::derive::random_key(&Counting::default());
+    let header = ObjectHeader {
+        kind: ObjectKind::Chunk,
+        flags: 1,
+        epoch: keyring.current().id(),
+        plain_len,
+        id: ObjectId([0; 32]),
+        wrapped: keyring.current().wrap().wrap(&data_key),
+    };
+    let body = segments::Segments::new(&data_key, &header.associated()).seal(content).unwrap();
+    SealedObject { header, body }
+}
+
 #[test]
 fn a_compressed_body_of_another_length_than_declared_is_refused() {
-    let (keyring, entropy) = fixture::keyring();
-    let bomb = zstd::bulk::compress(&text(1 << 20), 1).unwrap();
-    for plain_len in [10_000, (1 << 20) - 1] {
-        let data_key = super::super::derive::random_key(&entropy);
-        let header = ObjectHeader {
-            kind: ObjectKind::Chunk,
-            flags: 1,
-            epoch: keyring.current().id(),
-            plain_len,
-            id: ObjectId([0; 32]),
-            wrapped: keyring.current().wrap().wrap(&data_key),
-        };
-        let body = segments::Segments::new(&data_key, &header.associated()).seal(&bomb).unwrap();
-        let lie = SealedObject { header, body };
-        assert_eq!(open(&keyring, &lie), Err(CryptoError::WrongContent(ObjectId([0; 32]))));
+    let (keyring, _) = fixture::keyring();
+    let open_forged = |content: &[u8], plain_len| open(&keyring, &forged(&keyring, content, plain_len));
+    let lie = Err(CryptoError::WrongContent(ObjectId([0; 32])));
+    let packed = zstd::bulk::compress(&text(1 << 19), 1).unwrap();
+    assert_eq!(open_forged(&packed, 1 << 19).unwrap(), text(1 << 19));
+    for plain_len in [10_000, (1 << 19) - 1, (1 << 19) + 1, 1 << 20] {
+        assert_eq!(open_forged(&packed, plain_len), lie);
     }
+    assert_eq!(open_forged(b"not zstd", 100), lie);
+    // Longer than the plaintext: it is not even decrypted.
+    assert_eq!(open_forged(&noise(1000), 100), Err(CryptoError::WrongKeyOrDamaged));
 }
 
 #[test]
