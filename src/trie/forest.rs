@@ -14,7 +14,7 @@ const CACHE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Works on tries over one set of objects. Cheap to share, safe to use from many threads.
 pub struct Forest<C: LeafCodec> {
-    objects: Arc<dyn Objects>,
+    pub(super) objects: Arc<dyn Objects>,
     cache: Recent<Node<C>>,
 }
 

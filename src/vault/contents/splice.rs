@@ -22,6 +22,9 @@ impl Contents {
     /// `content` with `edits` made on it and then cut or extended with zeros to `new_len`. Equals writing the
     /// final bytes anew.
     ///
+    /// Where the edits say nothing, `content` shows: whoever cut a file and let it grow again must have put a
+    /// hole over what was cut off.
+    ///
     /// # Errors
     /// Objects that are missing or invalid, a full store, [`ContentsError::TooLarge`].
     pub fn splice(&self, content: &Content, edits: &Extents, new_len: u64) -> Result<Content, ContentsError> {
