@@ -36,6 +36,7 @@ mod writes;
 
 pub use background::FoldSource;
 pub use changes::{ChangeSet, Changes, Origin};
+pub use codec::NodeCodec;
 pub use commit::{Author, Commit, CommitId};
 pub use contents::Content;
 pub use context::Context;

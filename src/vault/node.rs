@@ -136,6 +136,17 @@ pub enum Data {
 }
 
 impl Data {
+    /// The kind of node that holds such data.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Data::Content(_) => Kind::File,
+            Data::Target(_) => Kind::Symlink,
+            Data::Device { .. } => Kind::Device,
+            Data::Pipe => Kind::Fifo,
+            Data::Socket => Kind::Socket,
+        }
+    }
+
     /// Whether it is the content of an empty file, which never is worth a tombstone.
     pub fn is_empty(&self) -> bool {
         matches!(self, Data::Content(Content::Empty))

@@ -18,14 +18,7 @@ pub struct NewNode {
 impl NewNode {
     /// What kind of node it will be.
     pub fn kind(&self) -> Kind {
-        match &self.data {
-            None => Kind::Directory,
-            Some(Data::Content(_)) => Kind::File,
-            Some(Data::Target(_)) => Kind::Symlink,
-            Some(Data::Device { .. }) => Kind::Device,
-            Some(Data::Pipe) => Kind::Fifo,
-            Some(Data::Socket) => Kind::Socket,
-        }
+        self.data.as_ref().map_or(Kind::Directory, Data::kind)
     }
 }
 
