@@ -34,6 +34,14 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Opens a file to append to it, made with `mode` if it is missing, as are the folders above it.
+pub fn append(path: &Path, mode: u32) -> io::Result<fs::File> {
+    if let Some(folder) = path.parent() {
+        make_folder(folder, 0o700)?;
+    }
+    OpenOptions::new().append(true).create(true).mode(mode).open(path)
+}
+
 /// Removes a file or socket.
 pub fn remove(path: &Path) -> io::Result<()> {
     fs::remove_file(path)

@@ -11,6 +11,7 @@ pub(super) fn for_error(error: &DaemonError) -> Option<String> {
         DaemonError::OwnerGone { .. } | DaemonError::Broken { .. } => "run the command again",
         DaemonError::WrongKey { .. } => "check the passphrase or the key file",
         DaemonError::NoKey { .. } => "give --passphrase-file, --passphrase-command or --key-file",
+        DaemonError::Key { .. } => "check what unlocks the vault",
         DaemonError::Damaged { .. } => "run `bosr fsck`, or restore a copy",
         DaemonError::NoSuchPath { .. } => "see what is there with `bosr ls`",
         DaemonError::IsDirectory { .. } | DaemonError::NotFile { .. } => "name a file",

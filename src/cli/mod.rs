@@ -5,8 +5,11 @@
 
 mod advice;
 mod completions;
+mod conflicts;
+mod context;
 mod exit;
 mod fetch;
+mod fsck;
 mod global;
 mod init;
 mod invite;
@@ -14,11 +17,15 @@ mod join;
 mod log;
 mod ls;
 mod mount;
+mod output;
 mod peer;
 mod problem;
+mod progress;
 mod put;
+mod serve;
 mod status;
 mod sync;
+mod text;
 mod tracing_output;
 mod unmount;
 
@@ -26,6 +33,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::daemon::handoff::OWNER_COMMAND;
+use crate::daemon::owner;
 use exit::Exit;
 use problem::Problem;
 
@@ -69,22 +78,61 @@ enum Command {
 
 /// The `bosr` program.
 pub fn bosr() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|first| first == OWNER_COMMAND) {
+        return background_owner();
+    }
     // clap ends the process itself for --help (0) and for usage errors (2).
     let cli = Cli::parse();
     tracing_output::start(cli.global.verbose);
     match run(&cli) {
         Ok(exit) => exit.into(),
         Err(problem) => {
-            eprintln!("{}", problem.render(cli.global.verbose > 0));
+            problem.tell(cli.global.verbose > 0);
             problem.exit.into()
         }
     }
 }
 
+/// The hidden command by which this program starts itself in the background. It has no terminal: what happens
+/// inside is written to a file if `BOSR_LOG` is set.
+fn background_owner() -> ExitCode {
+    tracing_output::start_in_background();
+    owner::background()
+}
+
 fn run(cli: &Cli) -> Result<Exit, Problem> {
-    match &cli.command {
+    if let Command::Completions(completions) = &cli.command {
+        return completions.run().map(|()| Exit::Done);
+    }
+    let context = context::Context::new(&cli.global)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Problem::failed("cannot start", &error))?;
+    let outcome = runtime.block_on(act(&cli.command, &context));
+    // Not waited for: a thread that reads a terminal or a pipe which stays silent would hold up the end.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn act(command: &Command, context: &context::Context) -> Result<Exit, Problem> {
+    match command {
+        Command::Init(init) => init.run(context).await,
+        Command::Mount(mount) => mount.run(context).await,
+        Command::Unmount(unmount) => unmount.run(context).await,
+        Command::Put(put) => put.run(context).await,
+        Command::Get(get) => get.run(context).await,
+        Command::Ls(ls) => ls.run(context).await,
+        Command::Cat(cat) => cat.run(context).await,
+        Command::Invite(invite) => invite.run(context).await,
+        Command::Join(join) => join.run(context).await,
+        Command::Peer(peer) => peer.run(context).await,
+        Command::Open(listening) => serve::open(context, listening).await,
+        Command::Close => serve::close(context).await,
+        Command::Sync(sync) => sync.run(context).await,
+        Command::Status(status) => status.run(context).await,
+        Command::Conflicts => conflicts::run(context).await,
+        Command::Log(log) => log.run(context).await,
+        Command::Fsck => fsck::run(context).await,
         Command::Completions(completions) => completions.run().map(|()| Exit::Done),
-        _ => Err(Problem::new(Exit::Failed, "this command needs a part that is not built in yet")),
     }
 }
 

@@ -1,10 +1,17 @@
 //! `bosr mount`: a vault as a folder.
 
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
 
+use super::context::Context;
+use super::exit::Exit;
 use super::global::Listening;
+use super::problem::Problem;
+use crate::daemon::api::MountRequest;
+use crate::daemon::reach::{Need, Reached};
 
 /// Mount the vault on a folder
 ///
@@ -21,4 +28,82 @@ pub(super) struct Mount {
     pub(super) options: Vec<String>,
     #[command(flatten)]
     pub(super) listening: Listening,
+}
+
+impl Mount {
+    pub(super) async fn run(&self, context: &Context) -> Result<Exit, Problem> {
+        let request = MountRequest { dir: utf8(&place(&self.dir)?)?, options: self.options.clone() };
+        let need = if self.foreground { Need::OwnerHere } else { Need::Owner };
+        let reached = context.reach(need, &self.listening).await?;
+        if let Err(error) = reached.client.mount(&request).await {
+            reached.close().await?;
+            return Err(error.into());
+        }
+        match self.foreground {
+            true => stay(context, reached, &request.dir).await,
+            false => {
+                reached.close().await?;
+                Ok(Exit::Done)
+            }
+        }
+    }
+}
+
+/// Stays until the mount ends. Ctrl-C ends it, and leaves what other commands asked of this process alone;
+/// once more, or SIGTERM, ends all.
+async fn stay(context: &Context, reached: Reached, dir: &str) -> Result<Exit, Problem> {
+    let cannot = |error: std::io::Error| Problem::failed("cannot wait for signals", &error);
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    context.output.remark(&format!("Mounted on {dir}; Ctrl-C unmounts."));
+    tokio::select! {
+        ended = reached.client.mount_ended(dir.as_bytes()) => ended?,
+        _ = terminate.recv() => reached.client.unmount(dir.as_bytes()).await?,
+        _ = interrupt.recv() => {
+            reached.client.unmount(dir.as_bytes()).await?;
+            tokio::select! {
+                () = reached.unused() => {}
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+    }
+    reached.close().await?;
+    Ok(Exit::Done)
+}
+
+/// The folder to mount on: absolute and without links, as the kernel names the mount.
+fn place(dir: &Path) -> Result<PathBuf, Problem> {
+    let found = resolve(dir);
+    match std::fs::metadata(&found) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(Problem::new(Exit::Failed, format!("there is no folder {}", dir.display()))
+                .advise("make it with mkdir"))
+        }
+        Ok(metadata) if !metadata.is_dir() => {
+            Err(Problem::new(Exit::Failed, format!("{} is not a folder", dir.display())).advise("name one"))
+        }
+        // A mount whose process has died fails here (ENOTCONN); mounting clears it.
+        Err(_) | Ok(_) => Ok(found),
+    }
+}
+
+/// `dir` absolute and without links in the folders above it. The folder itself is not looked into: it may be
+/// a mount whose process is dead or busy.
+pub(super) fn resolve(dir: &Path) -> PathBuf {
+    let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    if let Ok(found) = absolute.canonicalize() {
+        return found;
+    }
+    let above = absolute.parent().and_then(|above| above.canonicalize().ok());
+    match (above, absolute.file_name()) {
+        (Some(above), Some(name)) => above.join(name),
+        _ => absolute,
+    }
+}
+
+fn utf8(dir: &Path) -> Result<String, Problem> {
+    let text = std::str::from_utf8(dir.as_os_str().as_bytes());
+    text.map(str::to_owned)
+        .map_err(|error| Problem::failed(format!("cannot mount on {}", dir.display()), &error))
 }

@@ -29,6 +29,18 @@ impl Problem {
         Problem { causes: chain(error), ..Problem::new(Exit::Failed, what) }
     }
 
+    /// A failure that needs no words.
+    pub(super) fn silent(exit: Exit) -> Self {
+        Problem::new(exit, "")
+    }
+
+    /// Tells stderr, unless there is nothing to say.
+    pub(super) fn tell(&self, verbose: bool) {
+        if !self.what.is_empty() {
+            eprintln!("{}", self.render(verbose));
+        }
+    }
+
     /// Says what to do about it.
     pub(super) fn advise(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());
@@ -36,7 +48,7 @@ impl Problem {
     }
 
     /// The whole text for stderr: one line, and with `verbose` one more for each cause below the nearest.
-    pub(super) fn render(&self, verbose: bool) -> String {
+    fn render(&self, verbose: bool) -> String {
         let mut text = self.to_string();
         if verbose {
             for cause in self.causes.iter().skip(1) {

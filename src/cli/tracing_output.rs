@@ -4,6 +4,9 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
+use crate::ambient::files;
+use crate::daemon::paths::Paths;
+
 /// Turns it on. Without `BOSR_LOG`, warnings are shown, and with `-vv` what happens.
 pub(super) fn start(verbose: u8) {
     let default = if verbose > 1 { "bosr=info" } else { "warn" };
@@ -18,4 +21,15 @@ pub(super) fn start(verbose: u8) {
         .with_ansi(colour)
         .with_writer(std::io::stderr)
         .try_init();
+}
+
+/// In a process without a terminal: to a file in the state folder, if `BOSR_LOG` asks for it.
+pub(super) fn start_in_background() {
+    let Some(wanted) = std::env::var("BOSR_LOG").ok().filter(|set| !set.is_empty()) else { return };
+    let Some(file) = Paths::host().ok().and_then(|paths| files::append(&paths.owner_log(), 0o600).ok())
+    else {
+        return;
+    };
+    let filter = EnvFilter::builder().parse_lossy(wanted);
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(file).try_init();
 }

@@ -17,6 +17,8 @@ pub struct Hello {
     pub version: u32,
     /// The process.
     pub pid: u32,
+    /// Whether it stays as long as there are mounts and leases; else it is a command that ends when done.
+    pub stays: bool,
 }
 
 /// A path or name in a vault.

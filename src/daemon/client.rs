@@ -236,7 +236,7 @@ mod tests {
     use axum::routing::{get, post};
 
     fn router() -> Router {
-        let hello = || async { Json(Hello { version: 1, pid: 7 }) };
+        let hello = || async { Json(Hello { version: 1, pid: 7, stays: true }) };
         let refuse = || async {
             let error = DaemonError::NoSuchPath { path: "/a".into() };
             (hyper::StatusCode::NOT_FOUND, Json(error))

@@ -25,6 +25,8 @@ pub enum DaemonError {
     WrongKey { store: String },
     #[error("cannot unlock the vault at {store} without a key")]
     NoKey { store: String },
+    #[error("{message}")]
+    Key { message: String, causes: Vec<String> },
     #[error("cannot use {what}")]
     Setup { what: String, causes: Vec<String> },
     #[error("{what} is damaged")]
@@ -71,7 +73,8 @@ impl DaemonError {
     /// The errors below, nearest first.
     pub fn causes(&self) -> &[String] {
         match self {
-            DaemonError::Setup { causes, .. }
+            DaemonError::Key { causes, .. }
+            | DaemonError::Setup { causes, .. }
             | DaemonError::Damaged { causes, .. }
             | DaemonError::Unreachable { causes, .. }
             | DaemonError::Partial { causes, .. }

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::config::VaultConfig;
 use super::paths::Environment;
 use crate::ambient::files;
+use crate::crypto::Unlock;
 
 /// A key file is 32 random bytes; one made by hand may be longer, but is no archive.
 const MAX_KEY_FILE_BYTES: u64 = 1 << 20;
@@ -25,14 +26,6 @@ pub enum KeySource {
     PassphraseFile(PathBuf),
     /// The passphrase that a command prints, without the end of its last line.
     PassphraseCommand(String),
-}
-
-/// A secret as read, and what kind of slot it opens.
-pub enum Secret {
-    /// The bytes of a key file.
-    KeyFile(Zeroizing<Vec<u8>>),
-    /// A passphrase.
-    Passphrase(Zeroizing<Vec<u8>>),
 }
 
 /// Why a secret could not be read.
@@ -104,19 +97,19 @@ impl KeySource {
     }
 
     /// Reads the secret.
-    pub fn read(&self) -> Result<Secret, KeySourceError> {
+    pub fn read(&self) -> Result<Unlock, KeySourceError> {
         match self {
             KeySource::KeyFile(path) => {
                 let bytes = read_secret("the key file", path, MAX_KEY_FILE_BYTES)?;
-                non_empty(bytes, || path.display().to_string()).map(Secret::KeyFile)
+                non_empty(bytes, || path.display().to_string()).map(Unlock::KeyFile)
             }
             KeySource::PassphraseFile(path) => {
                 let bytes = read_secret("the passphrase file", path, MAX_PASSPHRASE_BYTES)?;
-                non_empty(without_line_end(bytes), || path.display().to_string()).map(Secret::Passphrase)
+                non_empty(without_line_end(bytes), || path.display().to_string()).map(Unlock::Passphrase)
             }
             KeySource::PassphraseCommand(command) => {
                 let printed = without_line_end(output_of(command)?);
-                non_empty(printed, || format!("the command {command}")).map(Secret::Passphrase)
+                non_empty(printed, || format!("the command {command}")).map(Unlock::Passphrase)
             }
         }
     }
@@ -169,8 +162,8 @@ mod tests {
 
     fn passphrase(source: &KeySource) -> Vec<u8> {
         match source.read().map_err(|e| e.to_string()).unwrap() {
-            Secret::Passphrase(bytes) => bytes.to_vec(),
-            Secret::KeyFile(_) => panic!("a key file where a passphrase was meant"),
+            Unlock::Passphrase(bytes) => bytes.to_vec(),
+            Unlock::KeyFile(_) => panic!("a key file where a passphrase was meant"),
         }
     }
 

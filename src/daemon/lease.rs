@@ -64,6 +64,21 @@ impl Leases {
         self.held.borrow().counts.get(&kind).copied().unwrap_or_default()
     }
 
+    /// Returns once none of a kind is held.
+    pub async fn without(&self, kind: LeaseKind) {
+        let mut held = self.held.subscribe();
+        let _ = held.wait_for(|held| held.counts.get(&kind).is_none_or(|count| *count == 0)).await;
+    }
+
+    /// Returns once nothing but connections is held.
+    pub async fn unused(&self) {
+        let mut held = self.held.subscribe();
+        let others = |held: &Held| {
+            held.counts.iter().any(|(kind, count)| *kind != LeaseKind::Connection && *count > 0)
+        };
+        let _ = held.wait_for(|held| !others(held)).await;
+    }
+
     /// Returns once the last lease is gone, or if none but connections came at all.
     pub async fn ended(&self) {
         let mut held = self.held.subscribe();

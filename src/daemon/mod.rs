@@ -4,15 +4,28 @@
 //! command is a client of that socket; if nobody holds the lock, the command opens the vault itself and
 //! speaks to the same API over a pipe inside its own process. So each action is written once.
 //!
-//! Reading order: [`paths`] and [`config`] (where things are), [`key_source`] (what unlocks).
+//! Reading order: [`paths`], [`config`] and [`key_source`] (what a command means), [`reach`] (how it finds
+//! or starts the owner), [`owner`] and [`lease`] (how long one lives), [`api`], [`service`] and [`client`]
+//! (what it does).
 
 pub mod api;
+pub mod calls;
 pub mod client;
 pub mod config;
 pub mod config_edit;
+pub mod control;
+pub mod create;
+pub mod dead_mount;
 pub mod error;
+pub mod handoff;
+pub mod join;
 pub mod key_source;
 pub mod lease;
+pub mod owner;
 pub mod paths;
+pub mod query;
+pub mod reach;
+pub mod service;
 pub mod socket;
+pub mod target;
 pub mod updates;

@@ -94,9 +94,16 @@ impl Paths {
         self.state.join(vault_id)
     }
 
-    /// Where a background owner writes its log, if one was asked for.
-    pub fn owner_log(&self, store: &Path) -> PathBuf {
-        self.state.join(format!("{}.log", store_digest(store)))
+    /// Where background owners write what happens inside, if that was asked for.
+    pub fn owner_log(&self) -> PathBuf {
+        self.state.join("owner.log")
+    }
+
+    /// The control sockets of all owners of this user, also dead ones.
+    pub fn sockets(&self) -> Vec<PathBuf> {
+        let listed = self.socket_folder().ok().and_then(|folder| std::fs::read_dir(folder).ok());
+        let entries = listed.into_iter().flatten().flatten().map(|entry| entry.path());
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "sock")).collect()
     }
 
     /// The control socket of the store at `store` (canonical). Makes the folder it lies in, private to this

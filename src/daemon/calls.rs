@@ -1,0 +1,138 @@
+//! The control API as methods: one for each action, the same whoever has the vault open. The other side of
+//! each path is in [`super::control`].
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::Stream;
+use hyper::Method;
+
+use super::api::{
+    Checked, Conflict, Entry, Invitation, LogEntry, MountRequest, PeerAddress, PeerStatus, Peers, Status,
+    Stored, SyncProgress, Synced,
+};
+use super::client::{Call, Client};
+use super::error::DaemonError;
+use super::updates::Update;
+
+impl Client {
+    /// How the vault is.
+    pub async fn status(&self) -> Result<Status, DaemonError> {
+        self.ask(Call::get("/v1/status", &[])).await
+    }
+
+    /// How the vault is, again whenever that changes.
+    pub async fn watch_status(&self) -> Result<impl Stream<Item = Update<Status, ()>> + Unpin, DaemonError> {
+        self.follow(Call::get("/v1/status/watch", &[])).await
+    }
+
+    /// What is in a directory; for anything else, the thing itself.
+    pub async fn list(&self, path: &[u8]) -> Result<Vec<Entry>, DaemonError> {
+        self.ask(Call::get("/v1/entries", &[("path", path)])).await
+    }
+
+    /// The content of a file, as it is read.
+    pub async fn content(
+        &self,
+        path: &[u8],
+    ) -> Result<impl Stream<Item = Result<Bytes, DaemonError>>, DaemonError> {
+        self.bytes(Call::get("/v1/content", &[("path", path)])).await
+    }
+
+    /// Stores a file at `path`; in a directory, under `name`. `mode` and `mtime` (nanoseconds since 1970) if
+    /// they are known.
+    pub async fn store(
+        &self,
+        path: &[u8],
+        name: Option<&[u8]>,
+        mode: Option<u32>,
+        mtime: Option<i64>,
+        content: Body,
+    ) -> Result<Stored, DaemonError> {
+        let (mode, mtime) = (mode.map(|mode| mode.to_string()), mtime.map(|mtime| mtime.to_string()));
+        let mut query = vec![("path", path)];
+        query.extend(name.map(|name| ("name", name)));
+        query.extend(mode.as_ref().map(|mode| ("mode", mode.as_bytes())));
+        query.extend(mtime.as_ref().map(|mtime| ("mtime", mtime.as_bytes())));
+        self.ask(Call::new(Method::PUT, "/v1/content", &query).streaming(content)).await
+    }
+
+    /// The conflicts that wait for a person.
+    pub async fn conflicts(&self) -> Result<Vec<Conflict>, DaemonError> {
+        self.ask(Call::get("/v1/conflicts", &[])).await
+    }
+
+    /// The history, of the whole vault or of one path; newest first.
+    pub async fn log(&self, path: Option<&[u8]>) -> Result<Vec<LogEntry>, DaemonError> {
+        let query: Vec<_> = path.map(|path| ("path", path)).into_iter().collect();
+        self.ask(Call::get("/v1/log", &query)).await
+    }
+
+    /// The peers that are known.
+    pub async fn peers(&self) -> Result<Vec<PeerStatus>, DaemonError> {
+        self.ask(Call::get("/v1/peers", &[])).await
+    }
+
+    /// Remembers where a peer is reached.
+    pub async fn add_peer(&self, alias: &str, address: &str) -> Result<(), DaemonError> {
+        let body = PeerAddress { address: address.to_owned() };
+        self.ask(Call::new(Method::PUT, "/v1/peers", &[("alias", alias.as_bytes())]).with(&body)?).await
+    }
+
+    /// Forgets where a peer is reached.
+    pub async fn remove_peer(&self, alias: &str) -> Result<(), DaemonError> {
+        self.ask(Call::new(Method::DELETE, "/v1/peers", &[("alias", alias.as_bytes())])).await
+    }
+
+    /// Makes a ticket and waits for its device. The ticket stays valid when the stream is dropped, as long
+    /// as the owner stays.
+    pub async fn invite(&self) -> Result<impl Stream<Item = Update<Invitation, ()>> + Unpin, DaemonError> {
+        self.follow(Call::post("/v1/invitations", &())?).await
+    }
+
+    /// Brings the vault and its peers to the same state, once.
+    pub async fn sync(
+        &self,
+        peers: &Peers,
+        progress: impl FnMut(SyncProgress),
+    ) -> Result<Synced, DaemonError> {
+        self.complete(Call::post("/v1/sync", peers)?, progress).await
+    }
+
+    /// Keeps the vault and its peers in the same state until the stream is dropped.
+    pub async fn keep_in_step(
+        &self,
+        peers: &Peers,
+    ) -> Result<impl Stream<Item = Update<SyncProgress, ()>> + Unpin, DaemonError> {
+        self.follow(Call::post("/v1/follow", peers)?).await
+    }
+
+    /// Checks everything that is stored.
+    pub async fn check(&self, progress: impl FnMut(Checked)) -> Result<Checked, DaemonError> {
+        self.complete(Call::post("/v1/check", &())?, progress).await
+    }
+
+    /// Mounts the vault; returns when the mount is ready.
+    pub async fn mount(&self, request: &MountRequest) -> Result<(), DaemonError> {
+        self.ask(Call::post("/v1/mounts", request)?).await
+    }
+
+    /// Ends a mount; returns when it is gone.
+    pub async fn unmount(&self, dir: &[u8]) -> Result<(), DaemonError> {
+        self.ask(Call::new(Method::DELETE, "/v1/mounts", &[("dir", dir)])).await
+    }
+
+    /// Returns when a mount has ended, whoever ended it.
+    pub async fn mount_ended(&self, dir: &[u8]) -> Result<(), DaemonError> {
+        self.complete(Call::get("/v1/mounts/ended", &[("dir", dir)]), |()| ()).await
+    }
+
+    /// Keeps the vault open until [`Client::close_vault`].
+    pub async fn open_vault(&self) -> Result<(), DaemonError> {
+        self.ask(Call::post("/v1/open", &())?).await
+    }
+
+    /// Ends what [`Client::open_vault`] began.
+    pub async fn close_vault(&self) -> Result<(), DaemonError> {
+        self.ask(Call::post("/v1/close", &())?).await
+    }
+}
