@@ -50,7 +50,7 @@ impl<C: LeafCodec> Forest<C> {
         }
         let made = match trie.top() {
             Some(top) => self.update(&top, changes)?,
-            None => self.from_inserts(changes)?,
+            None => self.made_of_inserts(changes)?,
         };
         match made {
             None => Ok(Trie::EMPTY),
@@ -68,7 +68,7 @@ impl<C: LeafCodec> Forest<C> {
         match &*self.node(old)? {
             Node::Leaf(entries) => {
                 let merged = merge_entries(entries, changes);
-                if merged == *entries { Ok(Some(Subtree::Stored(*old))) } else { self.from_entries(merged) }
+                if merged == *entries { Ok(Some(Subtree::Stored(*old))) } else { self.made_of(merged) }
             }
             Node::Branch(branch) => self.update_branch(old, branch, changes),
         }
@@ -91,7 +91,7 @@ impl<C: LeafCodec> Forest<C> {
                     made.push(subtree);
                 }
                 None => {
-                    let subtree = self.from_inserts(group)?;
+                    let subtree = self.made_of_inserts(group)?;
                     same &= subtree.is_none();
                     made.push(subtree);
                 }
@@ -111,18 +111,18 @@ impl<C: LeafCodec> Forest<C> {
         let made =
             groups.map(
                 |(step, group)| {
-                    if step == own { self.update(&place, group) } else { self.from_inserts(group) }
+                    if step == own { self.update(&place, group) } else { self.made_of_inserts(group) }
                 },
             );
         self.assemble(shared, made.collect::<Result<_, _>>()?)
     }
 
-    fn from_inserts(&self, changes: &[Change<C::Value>]) -> Made<C> {
+    fn made_of_inserts(&self, changes: &[Change<C::Value>]) -> Made<C> {
         let inserted = changes.iter().filter_map(|(key, value)| Some((*key, value.clone()?)));
-        self.from_entries(inserted.collect())
+        self.made_of(inserted.collect())
     }
 
-    fn from_entries(&self, entries: Vec<(Key, C::Value)>) -> Made<C> {
+    fn made_of(&self, entries: Vec<(Key, C::Value)>) -> Made<C> {
         if entries.is_empty() {
             return Ok(None);
         }
@@ -132,7 +132,7 @@ impl<C: LeafCodec> Forest<C> {
         };
         let prefix = common_prefix(&entries);
         let groups = by_step(&entries, prefix.len());
-        let made = groups.map(|(_, group)| self.from_entries(group.to_vec()));
+        let made = groups.map(|(_, group)| self.made_of(group.to_vec()));
         self.assemble(prefix, made.collect::<Result<_, _>>()?)
     }
 
@@ -195,8 +195,10 @@ impl<C: LeafCodec> Forest<C> {
     }
 }
 
+type Entries<V> = Vec<(Key, V)>;
+
 /// The entries as a leaf if they fit one, else back again.
-fn as_leaf<C: LeafCodec>(entries: Vec<(Key, C::Value)>) -> Result<Subtree<C::Value>, Vec<(Key, C::Value)>> {
+fn as_leaf<C: LeafCodec>(entries: Entries<C::Value>) -> Result<Subtree<C::Value>, Entries<C::Value>> {
     if entries.len() > LEAF_ENTRIES {
         return Err(entries);
     }

@@ -1,6 +1,7 @@
 //! What can go wrong in the trie, by whose fault it is.
 
 use crate::crypto::ObjectId;
+use crate::store::StoreError;
 
 /// Why an object could not be had or kept.
 #[derive(Debug, thiserror::Error)]
@@ -13,7 +14,17 @@ pub enum ObjectsError {
     Full,
     /// The store failed.
     #[error(transparent)]
-    Failed(Box<dyn std::error::Error + Send + Sync>),
+    Failed(StoreError),
+}
+
+impl From<StoreError> for ObjectsError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Missing(id) => ObjectsError::Missing(id),
+            StoreError::Full => ObjectsError::Full,
+            other => ObjectsError::Failed(other),
+        }
+    }
 }
 
 /// Bytes that are not what their kind of object must be: damage that its checksum does not show, or a faulty

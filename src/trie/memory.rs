@@ -1,6 +1,7 @@
 //! Objects in memory, for tests: counts what is loaded and saved, and can forget or fail on demand.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
@@ -69,12 +70,11 @@ impl Objects for MemoryObjects {
         let mut hasher = blake3::Hasher::new_keyed(&[7; 32]);
         hasher.update(&[kind as u8]).update(plaintext);
         let id = ObjectId(*hasher.finalize().as_bytes());
-        let mut held = self.held.lock();
-        if !held.contains_key(&id) {
+        if let Entry::Vacant(place) = self.held.lock().entry(id) {
             if let Some(room) = self.room.lock().as_mut() {
                 *room = room.checked_sub(1).ok_or(ObjectsError::Full)?;
             }
-            held.insert(id, (kind, Bytes::copy_from_slice(plaintext)));
+            place.insert((kind, Bytes::copy_from_slice(plaintext)));
         }
         Ok(id)
     }

@@ -24,6 +24,7 @@ mod node;
 mod objects;
 mod prefix;
 pub(crate) mod recent;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod walk;

@@ -15,7 +15,8 @@ pub trait Objects: Send + Sync {
     /// The plaintext of an object.
     ///
     /// # Errors
-    /// [`ObjectsError::Missing`] if it is not held, or is held as another kind.
+    /// [`ObjectsError::Missing`] if it is not held. (The id covers the kind: what is held as another kind is
+    /// held under another id.)
     fn load(&self, kind: ObjectKind, id: &ObjectId) -> Result<Bytes, ObjectsError>;
 
     /// Part of an object's plaintext, cut to the object's end. An implementation that can decrypt less than

@@ -1,17 +1,13 @@
-//! A committed state as the tree above it sees it: objects of the store, nodes of a trie, hashes of names.
+//! A committed state as the tree above it sees it: nodes of a trie, hashes of names.
 
-use std::ops::Range;
 use std::sync::Arc;
-
-use bytes::Bytes;
 
 use super::codec::NodeCodec;
 use super::error::Result;
 use super::view::NameHash;
 use super::{Node, NodeId, NodeSource};
-use crate::crypto::{ContentKeys, ObjectId, ObjectKind};
-use crate::store::{Store, StoreError};
-use crate::trie::{Forest, Objects, ObjectsError, Trie};
+use crate::crypto::ContentKeys;
+use crate::trie::{Forest, Trie};
 
 /// The nodes of one trie.
 pub(super) struct CommittedNodes {
@@ -39,38 +35,6 @@ impl NameHash for KeyedNames {
     fn hash(&self, name: &[u8]) -> u64 {
         // One name hashes alike in every directory: united directories are listed in one order.
         self.0.name_hash(&NodeId::ROOT.0, name)
-    }
-}
-
-impl Objects for Store {
-    fn load(&self, _: ObjectKind, id: &ObjectId) -> std::result::Result<Bytes, ObjectsError> {
-        // The id is a hash over the kind too: what it names is of that kind, or was refused when it came.
-        self.fetch(id).map(Bytes::from).map_err(unavailable)
-    }
-
-    fn load_range(
-        &self,
-        _: ObjectKind,
-        id: &ObjectId,
-        range: Range<u32>,
-    ) -> std::result::Result<Bytes, ObjectsError> {
-        self.fetch_range(id, range).map(Bytes::from).map_err(unavailable)
-    }
-
-    fn save(&self, kind: ObjectKind, plaintext: &[u8]) -> std::result::Result<ObjectId, ObjectsError> {
-        self.put(kind, plaintext).map_err(unavailable)
-    }
-
-    fn holds(&self, id: &ObjectId) -> std::result::Result<bool, ObjectsError> {
-        self.contains(id).map_err(unavailable)
-    }
-}
-
-fn unavailable(error: StoreError) -> ObjectsError {
-    match error {
-        StoreError::Missing(id) => ObjectsError::Missing(id),
-        StoreError::Full => ObjectsError::Full,
-        error => ObjectsError::Failed(Box::new(error)),
     }
 }
 

@@ -96,10 +96,7 @@ impl From<ObjectsError> for VaultError {
         match error {
             ObjectsError::Missing(id) => VaultError::Missing(id),
             ObjectsError::Full => VaultError::Full,
-            ObjectsError::Failed(cause) => match cause.downcast::<StoreError>() {
-                Ok(error) => VaultError::from(*error),
-                Err(cause) => VaultError::Disk(cause),
-            },
+            ObjectsError::Failed(error) => error.into(),
         }
     }
 }

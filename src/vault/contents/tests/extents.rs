@@ -49,7 +49,7 @@ proptest! {
                 }
                 Op::Truncate(len) => {
                     extents.truncate(*len);
-                    put(&mut model, *len, std::iter::repeat(None).take(2 * SPACE as usize));
+                    put(&mut model, *len, std::iter::repeat_n(None, 2 * SPACE as usize));
                 }
                 Op::Remove(at, len) => {
                     extents.remove(*at..at + len);
