@@ -1,5 +1,7 @@
 //! The join of two states, and its explanation.
 
+pub mod commit;
 pub mod join;
 
+pub use commit::merge_commit;
 pub use join::{Joined, join_node, join_states};

@@ -15,6 +15,7 @@ use super::error::{Result, VaultError};
 use super::{Context, ReplicaId};
 use crate::ambient::WallNanos;
 use crate::crypto::ObjectId;
+use crate::trie::Trie;
 
 /// The most replicas a context may name: bounds what a peer can make us hold.
 pub const MAX_REPLICAS: usize = 4096;
@@ -71,6 +72,11 @@ struct Wire {
 }
 
 impl Commit {
+    /// The nodes.
+    pub fn trie(&self) -> Trie {
+        Trie { root: self.root, count: self.count }
+    }
+
     /// The bytes whose object id names the commit.
     pub fn encode(&self) -> Result<Vec<u8>> {
         let wire = Wire {

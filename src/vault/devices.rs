@@ -2,7 +2,7 @@
 
 use super::changes::Origin;
 use super::error::{Result, VaultError};
-use super::open::first_record;
+use super::lives::first_record;
 use super::vault::Vault;
 use super::{DeviceRecord, NodeId, ReplicaId};
 use crate::crypto::DevicePublic;
@@ -39,7 +39,7 @@ impl Vault {
         if self.devices().iter().any(|record| record.public == device.0 || record.name == name) {
             return Err(VaultError::Exists);
         }
-        let record = first_record(name, device);
+        let record = first_record(name, &device.0);
         self.edit(Origin::VAULT, |tree, draw| tree.add_device(&record, draw)).map(drop)
     }
 
@@ -53,7 +53,7 @@ impl Vault {
         self.edit(Origin::VAULT, |tree, draw| tree.change_device(&id, &record, draw))
     }
 
-    fn device_node(&self, device: &DevicePublic) -> Option<(NodeId, DeviceRecord)> {
+    pub(super) fn device_node(&self, device: &DevicePublic) -> Option<(NodeId, DeviceRecord)> {
         self.read(|tree| {
             let mut devices = tree.devices();
             devices.find(|(_, it)| it.public == device.0).map(|(id, record)| (*id, record.clone()))

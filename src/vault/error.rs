@@ -5,6 +5,7 @@
 
 use thiserror::Error;
 
+use super::NameError;
 use super::contents::ContentsError;
 use crate::crypto::ObjectId;
 use crate::store::StoreError;
@@ -77,6 +78,15 @@ pub enum VaultError {
 
 /// What a vault answers.
 pub type Result<T> = std::result::Result<T, VaultError>;
+
+impl From<NameError> for VaultError {
+    fn from(error: NameError) -> Self {
+        match error {
+            NameError::TooLong => VaultError::NameTooLong,
+            NameError::Malformed => VaultError::Invalid("a name"),
+        }
+    }
+}
 
 impl From<StoreError> for VaultError {
     fn from(error: StoreError) -> Self {

@@ -17,13 +17,14 @@ use super::committed::{CommittedNodes, KeyedNames};
 use super::contents::Contents;
 use super::error::{Result, VaultError};
 use super::journal::{Base, DirtyRun, Journal, Leftover, Replay};
+use super::lives::new_epoch;
 use super::missing::{Shown, Waiting};
 use super::reads::PendingReads;
 use super::records::{self, Identity};
 use super::vault::{Head, State, Vault};
 use super::view::{NodeUpdate, View};
-use super::{AttrPatch, Context, DeviceRecord, NodeId, Tree};
-use crate::ambient::{Ambient, random};
+use super::{AttrPatch, Context, NodeId, Tree};
+use crate::ambient::Ambient;
 use crate::crypto::{DevicePublic, ObjectKind};
 use crate::store::{Damage, Recovery, Store};
 use crate::trie::{Forest, Objects};
@@ -100,7 +101,7 @@ impl Vault {
         let identity = Self::identity_of(&store, life, &ambient)?;
         let vault = Self::assemble(store, identity, ambient)?;
         let mut report = OpenReport { torn: recovery.torn, damage: recovery.damage, ..OpenReport::default() };
-        let replay = Replay::read(&recovery.journal, &vault.head().context)?;
+        let replay = Replay::read(&recovery.journal, &vault.head().context, vault.journal_floor()?)?;
         vault.put_back(replay, &mut report)?;
         vault.read_waiting()?;
         if life == Life::New {
@@ -123,7 +124,7 @@ impl Vault {
             Some(known) if known.device == device.0 && life == Life::Same => Ok(known),
             _ => {
                 let identity = Identity { device: device.0, epoch: new_epoch(ambient) };
-                let position = store.set_local(vec![records::identity(&identity)?])?;
+                let position = store.set_local(vec![records::identity(&identity)?, records::offered(0)])?;
                 store.sync_log(position)?;
                 Ok(identity)
             }
@@ -211,51 +212,6 @@ impl Vault {
         }
         Ok(())
     }
-}
-
-impl Vault {
-    /// Says in the vault's own state which replica id this device has now.
-    fn announce_life(&self) -> Result<()> {
-        let own = self.replica();
-        let device = self.device();
-        let record = self.read(|tree| {
-            let record = tree.devices().find(|(_, record)| record.public == device.0);
-            record.map(|(id, record)| (*id, record.clone()))
-        });
-        // A device that has merged nothing yet is not listed here.
-        let Some((id, mut record)) = record.filter(|(_, record)| !record.replicas.contains(&own)) else {
-            return Ok(());
-        };
-        record.replicas.push(own);
-        self.edit(Origin::VAULT, |tree, draw| tree.change_device(&id, &record, draw))
-    }
-
-    /// Takes a new replica id, durably, before the next operation: another life of this replica was met.
-    ///
-    /// # Errors
-    /// Of the disk; the old id stays then.
-    pub fn new_replica_id(&self) -> Result<()> {
-        let identity = Identity { device: self.device().0, epoch: new_epoch(&self.ambient) };
-        let position = self.store.set_local(vec![records::identity(&identity)?])?;
-        self.store.sync_log(position)?;
-        {
-            let mut state = self.state.write();
-            state.tree.set_replica(identity.replica());
-            *self.identity.write() = identity;
-        }
-        self.announce_life()
-    }
-}
-
-/// The record a device has of itself when it is listed.
-pub(super) fn first_record(name: &str, device: DevicePublic) -> DeviceRecord {
-    let replica = Identity { device: device.0, epoch: 0 }.replica();
-    DeviceRecord { name: name.to_owned(), public: device.0, replicas: vec![replica], revoked: false }
-}
-
-/// An epoch that no copy of this store draws: a counter would give two copies the same.
-fn new_epoch(ambient: &Ambient) -> u64 {
-    u64::from_le_bytes(random(&*ambient.entropy)) | 1
 }
 
 fn last_head(store: &Store) -> Result<Head> {

@@ -24,7 +24,7 @@ use super::error::{Result, VaultError};
 use super::vault::{Head, State, Vault};
 use super::view::Touched;
 use super::{Context, Node, NodeId, Tree, records};
-use crate::crypto::{DevicePublic, ObjectKind};
+use crate::crypto::DevicePublic;
 use crate::store::JournalSeq;
 use crate::trie::Trie;
 
@@ -39,7 +39,7 @@ pub type JoinNode = dyn Fn((NodeState, &Context), (NodeState, &Context)) -> Resu
 
 /// The turn to make a new head. Local operations go on meanwhile.
 pub struct Publishing<'a> {
-    vault: &'a Vault,
+    pub(super) vault: &'a Vault,
     _turn: MutexGuard<'a, ()>,
 }
 
@@ -47,6 +47,8 @@ pub struct Publishing<'a> {
 pub struct Staged {
     /// The merged state; for a fast-forward the peer's own commit.
     pub commit: Commit,
+    /// Its id.
+    pub id: CommitId,
     /// The nodes in which it differs from [`Publishing::commit`]'s, ascending.
     pub changes: Vec<(NodeId, NodeState)>,
     /// The peer it came from, and its head that is now part of ours.
@@ -137,7 +139,8 @@ impl Publishing<'_> {
             parents: vec![snapshot.head.commit],
             author: Some(author),
         };
-        let head = self.make_durable(commit, Vec::new())?;
+        let id = vault.put_commit(&commit)?;
+        let head = self.make_head(commit, id, Vec::new())?;
         {
             let mut state = vault.state.write();
             let source = vault.nodes_of(head.trie());
@@ -169,7 +172,7 @@ impl Publishing<'_> {
         let changed = !staged.changes.is_empty();
         let Waits { begin, mut records, arrivals } = vault.waits_after(&staged.changes)?;
         records.extend(staged.merged.map(|(device, commit)| records::merged(&device, &commit)));
-        let head = self.make_durable(staged.commit, records)?;
+        let head = self.make_head(staged.commit, staged.id, records)?;
         let join = Rejoin { context: &head.context, join };
         let stage = match staged.changes.len() {
             0..STAGED_FROM => None,
@@ -192,13 +195,38 @@ impl Publishing<'_> {
         Ok(Merged { head, changed })
     }
 
-    /// Writes a commit and makes it the durable head, together with other local records.
-    fn make_durable(&self, commit: Commit, mut local_records: Vec<records::Change>) -> Result<Head> {
+    /// Remembers that the head has all of a peer's state.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub fn note_merged(&self, merged: Option<(DevicePublic, CommitId)>) -> Result<()> {
+        if let Some((device, commit)) = merged
+            && self.vault.merged_from(&device)? != Some(commit)
+        {
+            self.vault.store.set_local(vec![records::merged(&device, &commit)])?;
+        }
+        Ok(())
+    }
+
+    /// Makes a commit that is in the store the durable head, together with other local records.
+    pub(super) fn make_head(
+        &self,
+        commit: Commit,
+        id: CommitId,
+        mut records: Vec<records::Change>,
+    ) -> Result<Head> {
         let vault = self.vault;
-        let id = CommitId(vault.store.put(ObjectKind::Commit, &commit.encode()?)?);
-        local_records.push(records::head(&id));
-        let position = vault.store.set_local(local_records)?;
+        // Peers that follow are told at once: the mark goes along and saves a sync of its own.
+        let own = commit.context.lamport(&vault.replica());
+        let mut offered = vault.offered.lock();
+        let is_offered = vault.timing.lock().schedule.is_followed() && own > *offered;
+        records.extend(is_offered.then(|| records::offered(own)));
+        records.push(records::head(&id));
+        let position = vault.store.set_local(records)?;
         vault.store.sync_log(position)?;
+        if is_offered {
+            *offered = own;
+        }
         Ok(Head { commit: id, root: commit.root, count: commit.count, context: commit.context })
     }
 }

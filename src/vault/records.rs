@@ -12,6 +12,7 @@ use super::error::{Result, VaultError};
 use super::missing::{Shown, Version};
 use super::{NodeId, ReplicaId, Stamp};
 use crate::crypto::{DevicePublic, ObjectId};
+use crate::store::JournalSeq;
 
 /// A change of one local record, as the store takes it.
 pub(super) type Change = (Vec<u8>, Option<Vec<u8>>);
@@ -22,6 +23,8 @@ pub(super) const HEAD: &[u8] = b"vault/head/1";
 pub(super) const IDENTITY: &[u8] = b"vault/identity/1";
 /// The highest own lamport that was ever offered to a peer.
 pub(super) const OFFERED: &[u8] = b"vault/offered/1";
+/// The last journal entry whose operations are dead whatever the head has seen.
+pub(super) const JOURNAL_FLOOR: &[u8] = b"vault/journal-floor/1";
 /// Before the key of a device: the last state merged from it.
 const MERGED: &[u8] = b"vault/merged/1/";
 /// Before a node id and a stamp: what the file shows while that version is on the way.
@@ -69,7 +72,12 @@ pub(super) fn offered(lamport: u64) -> Change {
     (OFFERED.to_vec(), Some(lamport.to_le_bytes().to_vec()))
 }
 
-/// The lamport in [`OFFERED`].
+/// The record that the operations up to `seq` are not to be applied again.
+pub(super) fn journal_floor(seq: JournalSeq) -> Change {
+    (JOURNAL_FLOOR.to_vec(), Some(seq.0.to_le_bytes().to_vec()))
+}
+
+/// The number in [`OFFERED`] or [`JOURNAL_FLOOR`].
 pub(super) fn lamport(bytes: &[u8]) -> Result<u64> {
     Ok(u64::from_le_bytes(bytes.try_into().map_err(|_| damaged("a lamport"))?))
 }

@@ -82,6 +82,11 @@ impl Schedule {
         self.followed = followed;
     }
 
+    /// Whether a peer waits for commits.
+    pub fn is_followed(&self) -> bool {
+        self.followed
+    }
+
     /// Whether a file made since the last offer is still open for writing: an editor in mid-save, whose
     /// half-way state peers had better not see.
     pub fn set_unfinished(&mut self, unfinished: bool) {

@@ -37,10 +37,15 @@ pub(in crate::vault) struct Leftover {
 }
 
 impl Replay {
-    /// Reads `entries`, leaving out the operations that `head` has seen.
-    pub(in crate::vault) fn read(entries: &[JournalEntry], head: &Context) -> Result<Self> {
+    /// Reads `entries`, leaving out the operations that `head` has seen, and those up to `floor`.
+    pub(in crate::vault) fn read(
+        entries: &[JournalEntry],
+        head: &Context,
+        floor: JournalSeq,
+    ) -> Result<Self> {
         let mut replay = Replay::default();
         for entry in entries {
+            let head = (entry.seq > floor).then_some(head);
             replay.take(Entry::decode(&entry.payload)?, head);
             replay.last = entry.seq;
         }
@@ -52,7 +57,8 @@ impl Replay {
         self.operations.is_empty() && self.leftover.is_empty()
     }
 
-    fn take(&mut self, entry: Entry<'_>, head: &Context) {
+    /// `head` is `None` for an entry whose operation is not to be applied again.
+    fn take(&mut self, entry: Entry<'_>, head: Option<&Context>) {
         match entry {
             Entry::Operation { delta, folds, drops } => {
                 self.leftover.retain(|run| !drops.contains(&run.run));
@@ -60,7 +66,7 @@ impl Replay {
                     self.leftover.retain(|run| run.run != folded.run);
                     self.folded.insert(folded.run, folded.shown);
                 }
-                let new = delta.filter(|delta| !head.has_seen(&delta.stamp()));
+                let new = delta.filter(|delta| head.is_some_and(|head| !head.has_seen(&delta.stamp())));
                 self.operations.extend(new.map(|delta| delta.into_owned()));
             }
             Entry::Begin { run, node, base } => {

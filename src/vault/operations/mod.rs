@@ -52,3 +52,10 @@ pub struct Undo {
     before: Vec<(NodeId, Option<Arc<Node>>)>,
     context: Context,
 }
+
+impl<T> Outcome<T> {
+    /// The same with another answer.
+    pub fn with<U>(self, value: U) -> Outcome<U> {
+        Outcome { value, delta: self.delta, touched: self.touched, undo: self.undo }
+    }
+}
