@@ -1,0 +1,92 @@
+//! Which requests have begun and not been answered, so that an invalidation can wait for those that may
+//! still carry an old state.
+//!
+//! Requests are counted in one of two counters, the one of the current phase. A waiter turns to the other
+//! phase and waits until the counter it left is empty: every request that began before has then been
+//! answered, and those that began since are not waited for, so the wait ends under any load. One waiter at a
+//! time turns the phase.
+//!
+//! Invariant: while nobody waits, the counter that is not current is zero.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use parking_lot::{Condvar, Mutex};
+
+/// The requests of one mount that have begun and not been answered.
+#[derive(Debug, Default)]
+pub(crate) struct InFlight {
+    /// Its lowest bit picks the counter.
+    phase: AtomicU64,
+    counts: [AtomicU64; 2],
+    /// Held by the one waiter that turns the phase.
+    turning: Mutex<()>,
+    /// Guards nothing: makes the last answer of a phase and the wait for it see each other.
+    drained: Mutex<()>,
+    woken: Condvar,
+}
+
+impl InFlight {
+    /// Counts a request as begun, until the ticket goes or is parked.
+    pub(crate) fn begin(self: &Arc<Self>) -> Ticket {
+        loop {
+            let phase = self.phase.load(SeqCst);
+            self.count(phase).fetch_add(1, SeqCst);
+            // A waiter may have turned between the two lines and not seen this request.
+            if self.phase.load(SeqCst) == phase {
+                return Ticket { counted: Some((Arc::clone(self), phase)) };
+            }
+            self.finish(phase);
+        }
+    }
+
+    /// Waits until every request that began before this call has been answered or parked.
+    pub(crate) fn wait_for_earlier(&self) {
+        let _turn = self.turning.lock();
+        let left = self.phase.fetch_add(1, SeqCst);
+        let mut drained = self.drained.lock();
+        while self.count(left).load(SeqCst) != 0 {
+            self.woken.wait(&mut drained);
+        }
+    }
+
+    fn count(&self, phase: u64) -> &AtomicU64 {
+        let [even, odd] = &self.counts;
+        if phase & 1 == 0 { even } else { odd }
+    }
+
+    fn finish(&self, phase: u64) {
+        let last = self.count(phase).fetch_sub(1, SeqCst) == 1;
+        // Only a phase that was left can have a waiter: the common case takes no lock.
+        if last && self.phase.load(SeqCst) != phase {
+            drop(self.drained.lock());
+            self.woken.notify_all();
+        }
+    }
+}
+
+/// A request that has begun. Dropped, it counts as answered.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    counted: Option<(Arc<InFlight>, u64)>,
+}
+
+impl Ticket {
+    /// The ticket of a request that nothing waits for.
+    pub(crate) const fn uncounted() -> Ticket {
+        Ticket { counted: None }
+    }
+
+    /// Stops being waited for.
+    pub(crate) fn park(&mut self) {
+        if let Some((requests, phase)) = self.counted.take() {
+            requests.finish(phase);
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.park();
+    }
+}

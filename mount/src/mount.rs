@@ -1,0 +1,159 @@
+//! A mount, from the moment the directory shows the filesystem until the kernel lets go of it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fuser::Session;
+use parking_lot::{Condvar, Mutex};
+
+use crate::adapter::Adapter;
+use crate::inflight::InFlight;
+use crate::place::Place;
+use crate::unmount::{self, UnmountError};
+use crate::{Filesystem, Invalidator, MountError, MountOptions, mountinfo};
+
+/// How a mount ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was unmounted, from here or by `umount` or `fusermount3 -u`.
+    Unmounted,
+    /// Reading requests failed, for this reason. The directory shows its own content again, or a dead mount
+    /// that [`clear_dead`](crate::clear_dead) clears.
+    Failed(String),
+}
+
+/// Where the end is written down, for all who wait for it.
+#[derive(Debug, Default)]
+struct End {
+    how: Mutex<Option<Ended>>,
+    known: Condvar,
+}
+
+/// A mounted filesystem.
+///
+/// It ends by [`unmount`](Self::unmount), by `fusermount3 -u` or `umount` from outside, or by dropping this
+/// handle, which takes it out of the tree at once ([`detach`](Self::detach)) and does not wait.
+///
+/// When it has ended, everything that was written has been delivered to the filesystem; forgets and releases
+/// that were on their way may not have been.
+#[derive(Debug)]
+pub struct Mount {
+    path: PathBuf,
+    /// The device number under which the kernel lists this mount: tells it from another at the same place.
+    device: Option<String>,
+    invalidator: Invalidator,
+    end: Arc<End>,
+}
+
+impl Mount {
+    /// Mounts `filesystem` at the directory `path`: as root directly, else through fusermount3. What a
+    /// program of ours that died left mounted there is cleared first. When it returns, the mount is ready.
+    ///
+    /// # Errors
+    /// All of [`MountError`].
+    pub fn start<F: Filesystem + ?Sized>(
+        filesystem: Arc<F>,
+        path: &Path,
+        options: &MountOptions,
+    ) -> Result<Mount, MountError> {
+        let place = Place::prepare(path, options)?;
+        let requests = Arc::new(InFlight::default());
+        let adapter = Adapter::new(filesystem, Arc::clone(&requests));
+        let session =
+            Session::new(adapter, &place.path, &options.config()).map_err(|error| place.blame(error))?;
+        let listed = mountinfo::uppermost_at(&place.path).map_err(MountError::System)?;
+        let mount = Mount {
+            device: listed.filter(mountinfo::Listed::is_ours).map(|mount| mount.device),
+            path: place.path,
+            invalidator: Invalidator::new(session.notifier(), requests),
+            end: Arc::new(End::default()),
+        };
+        let end = Arc::clone(&mount.end);
+        std::thread::Builder::new()
+            .name("bosr-mount".to_owned())
+            .spawn(move || end.set(session.run()))
+            .map_err(MountError::System)?;
+        Ok(mount)
+    }
+
+    /// Where it is mounted: absolute, without symbolic links.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The way to tell the kernel what changed.
+    #[must_use]
+    pub fn invalidator(&self) -> Invalidator {
+        self.invalidator.clone()
+    }
+
+    /// Waits until the mount has ended.
+    #[must_use]
+    pub fn wait(&self) -> Ended {
+        self.end.wait()
+    }
+
+    /// How it ended, if it has.
+    #[must_use]
+    pub fn ended(&self) -> Option<Ended> {
+        self.end.how.lock().clone()
+    }
+
+    /// Ends the mount and waits until it has ended. If it has already, nothing is done. Not to be called
+    /// from a thread that serves it.
+    ///
+    /// # Errors
+    /// [`UnmountError::Busy`] while a program uses it, and the mount goes on; other [`UnmountError`]s.
+    pub fn unmount(&self) -> Result<Ended, UnmountError> {
+        if self.is_listed()? {
+            unmount::unmount(&self.path)?;
+        }
+        Ok(self.wait())
+    }
+
+    /// Takes the mount out of the tree at once. Programs that use it can go on; when the last one stops, it
+    /// ends, which [`wait`](Self::wait) waits for.
+    ///
+    /// # Errors
+    /// All of [`UnmountError`] but [`UnmountError::Busy`].
+    pub fn detach(&self) -> Result<(), UnmountError> {
+        if self.is_listed()? { unmount::detach(&self.path) } else { Ok(()) }
+    }
+
+    /// Whether what is mounted at the path is still this mount, and not one that came after it.
+    fn is_listed(&self) -> Result<bool, UnmountError> {
+        if self.ended().is_some() {
+            return Ok(false);
+        }
+        let listed = mountinfo::uppermost_at(&self.path).map_err(UnmountError::System)?;
+        Ok(listed.is_some_and(|listed| Some(listed.device) == self.device))
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        if let Err(error) = self.detach() {
+            tracing::warn!(%error, "a mount could not be detached");
+        }
+    }
+}
+
+impl End {
+    fn set(&self, result: io::Result<()>) {
+        let how = result.map_or_else(|error| Ended::Failed(error.to_string()), |()| Ended::Unmounted);
+        *self.how.lock() = Some(how);
+        self.known.notify_all();
+    }
+
+    fn wait(&self) -> Ended {
+        let mut how = self.how.lock();
+        loop {
+            if let Some(how) = how.as_ref() {
+                return how.clone();
+            }
+            self.known.wait(&mut how);
+        }
+    }
+}

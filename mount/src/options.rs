@@ -1,0 +1,110 @@
+//! How a directory is mounted, and what is agreed with the kernel at the start.
+
+use std::num::NonZeroUsize;
+
+use fuser::{Config, InitFlags, KernelConfig, MountOption, SessionACL};
+
+/// The name under which the kernel lists our mounts: `fuse.bosr` from `bosr`.
+pub(crate) const NAME: &str = "bosr";
+
+/// Bytes in the largest write request: what the kernel sends without its page limit being raised.
+const MAX_WRITE: u32 = 1024 * 1024;
+
+/// Requests of the kernel's own (reading ahead, releases) that may be under way. Its default of 12 would let
+/// a dozen parked reads hold back the reading ahead of every other file.
+const MAX_BACKGROUND: u16 = 1024;
+
+/// What is asked of the kernel, each if it can.
+///
+/// - Async read, async direct I/O, parallel directory operations: nothing waits that need not.
+/// - Readdirplus where the kernel thinks that attributes will be needed; symbolic links cached.
+/// - Explicit invalidation: pages go when they are invalidated, not whenever a size or time differs.
+/// - `O_TRUNC` is part of open, and not a second request.
+/// - `HANDLE_KILLPRIV_V2`: the filesystem clears set-id bits. Else the kernel asks for an extended
+///   attribute before every write.
+///
+/// Not asked for: the writeback cache, with which the kernel owns size and times and writes stale pages over
+/// what a peer changed; locks, which the kernel keeps by itself if not asked; automatic invalidation.
+const WANTED: [InitFlags; 8] = [
+    InitFlags::FUSE_ASYNC_READ,
+    InitFlags::FUSE_ASYNC_DIO,
+    InitFlags::FUSE_PARALLEL_DIROPS,
+    InitFlags::FUSE_DO_READDIRPLUS.union(InitFlags::FUSE_READDIRPLUS_AUTO),
+    InitFlags::FUSE_CACHE_SYMLINKS,
+    InitFlags::FUSE_EXPLICIT_INVAL_DATA,
+    InitFlags::FUSE_ATOMIC_O_TRUNC,
+    InitFlags::FUSE_HANDLE_KILLPRIV_V2,
+];
+
+/// How a directory is mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountOptions {
+    /// Nothing can be changed through the mount.
+    pub read_only: bool,
+    /// Other users may use it, as permissions allow; for a mount by a user, `/etc/fuse.conf` must allow it.
+    pub allow_other: bool,
+    /// The kernel does not keep access times.
+    pub no_access_times: bool,
+    /// Set-id bits are obeyed; only root can ask for it.
+    pub set_id: bool,
+    /// Device files are devices; only root can ask for it.
+    pub devices: bool,
+    /// A directory that has entries is mounted over; they are hidden until the mount ends.
+    pub over_entries: bool,
+    /// Threads that read requests.
+    pub threads: NonZeroUsize,
+}
+
+impl Default for MountOptions {
+    /// For the mounting user alone, no set-id, no devices, an empty directory, one thread.
+    fn default() -> MountOptions {
+        MountOptions {
+            read_only: false,
+            allow_other: false,
+            no_access_times: false,
+            set_id: false,
+            devices: false,
+            over_entries: false,
+            threads: NonZeroUsize::MIN,
+        }
+    }
+}
+
+impl MountOptions {
+    pub(crate) fn config(&self) -> Config {
+        let mut options = vec![
+            MountOption::FSName(NAME.to_owned()),
+            // As an option of its own: fuser gives its `Subtype` to fusermount3 alone.
+            MountOption::CUSTOM(format!("subtype={NAME}")),
+            MountOption::DefaultPermissions,
+            pick(self.read_only, MountOption::RO, MountOption::RW),
+            pick(self.set_id, MountOption::Suid, MountOption::NoSuid),
+            pick(self.devices, MountOption::Dev, MountOption::NoDev),
+        ];
+        if self.no_access_times {
+            options.push(MountOption::NoAtime);
+        }
+        let mut config = Config::default();
+        config.mount_options = options;
+        config.acl = pick(self.allow_other, SessionACL::All, SessionACL::Owner);
+        config.n_threads = Some(self.threads.get());
+        config
+    }
+}
+
+fn pick<T>(wanted: bool, yes: T, no: T) -> T {
+    if wanted { yes } else { no }
+}
+
+/// Agrees with the kernel on what both can do.
+pub(crate) fn negotiate(kernel: &mut KernelConfig) {
+    for flags in WANTED {
+        if let Err(missing) = kernel.add_capabilities(flags) {
+            tracing::debug!(?missing, "the kernel cannot do this");
+        }
+    }
+    // fuser refuses zero, and writes above 16 MiB; the rest is between it and the kernel.
+    let _previous = kernel.set_max_write(MAX_WRITE);
+    let _previous = kernel.set_max_background(MAX_BACKGROUND);
+    let _previous = kernel.set_congestion_threshold(MAX_BACKGROUND / 4 * 3);
+}
