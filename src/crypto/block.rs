@@ -83,6 +83,18 @@ mod tests {
     }
 
     #[test]
+    fn known_answer() {
+        let (keyring, entropy) = fixture::keyring();
+        let (cipher, wrapped) = BlockCipher::generate(keyring.current(), &entropy);
+        let mut stored = [0; STORED_BLOCK_LEN];
+        cipher.seal_block(7, &plain(1), &mut stored, &entropy).unwrap();
+        assert_eq!(
+            blake3::hash(&[&wrapped[..], &stored].concat()).to_string(),
+            "0d5131543e072f03cc233c81f9453370ceb1883baf96c599b434df6e2800e897"
+        );
+    }
+
+    #[test]
     fn opens_under_the_wrapped_key_at_its_place_only() {
         let (keyring, entropy) = fixture::keyring();
         let (cipher, wrapped) = BlockCipher::generate(keyring.current(), &entropy);
