@@ -1,1 +1,98 @@
 //! POSIX operations on a vault: inodes, handles, dirty data.
+//!
+//! [`MountedVault`] implements the filesystem trait of `bosr_mount` on a [`Vault`]. Names and attributes are
+//! answered from the vault's tree in memory. Written bytes stay in memory until they are folded into versions
+//! (`file`), and reach the journal when someone asks for durability. No request makes the thread that serves
+//! the kernel sleep: what may wait goes to workers with the reply that is owed (`core`). What changes
+//! elsewhere is told to the kernel by a thread of its own (`invalidations`).
+//!
+//! Not promised here: locks (the kernel keeps them, for this machine only), access times that nobody set,
+//! change times over a remount. See `docs/SEMANTICS.md`.
+
+mod attributes;
+mod budget;
+mod core;
+mod data;
+mod errors;
+mod facts;
+mod file;
+mod filesystem;
+mod fold;
+mod handles;
+mod inodes;
+mod invalidations;
+mod layers;
+mod listing;
+mod names;
+mod readers;
+mod renames;
+mod syncer;
+mod unlogged;
+mod workers;
+
+use std::sync::Arc;
+
+use bosr_mount::Invalidator;
+use parking_lot::Mutex;
+
+use self::core::Core;
+pub use self::core::Ownership;
+use self::fold::Folds;
+use crate::vault::{FoldSource, Result, Vault};
+
+/// A vault as a filesystem. One for each vault: it holds what was written and is in no version yet.
+#[derive(Debug)]
+pub struct MountedVault {
+    core: Arc<Core>,
+    invalidating: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+impl MountedVault {
+    /// The filesystem of `vault`. It is asked to fold what was written before commits, from now on.
+    ///
+    /// # Errors
+    /// When the system gives no more threads.
+    pub fn new(vault: Arc<Vault>, ownership: Ownership) -> std::io::Result<Arc<MountedVault>> {
+        let core = Arc::new(Core::new(Arc::clone(&vault), ownership)?);
+        core.set_origin(vault.subscribe(core.invalidations.clone()));
+        vault.set_fold_source(Some(Arc::new(Folds(Arc::downgrade(&core)))));
+        Ok(Arc::new(MountedVault { core, invalidating: Mutex::new(None) }))
+    }
+
+    /// Tells the kernel of one mount, from now on, what changes without it.
+    ///
+    /// # Errors
+    /// When the system gives no more threads.
+    pub fn tell(&self, kernel: Invalidator) -> std::io::Result<()> {
+        let core = Arc::downgrade(&self.core);
+        let invalidations = Arc::clone(&self.core.invalidations);
+        let serve = move || invalidations.serve(&core, &kernel);
+        let thread = std::thread::Builder::new().name("bosr-tell".to_owned()).spawn(serve)?;
+        *self.invalidating.lock() = Some(thread);
+        Ok(())
+    }
+
+    /// Folds everything that was written into versions of its files.
+    ///
+    /// # Errors
+    /// Of the vault; what could be folded is.
+    pub fn fold_all(&self) -> Result<()> {
+        self.core.workers.drain();
+        Folds(Arc::downgrade(&self.core)).fold_ready(true)
+    }
+
+    /// Ends it, after the mount has ended: everything written is folded, and the vault hears no more of it.
+    ///
+    /// # Errors
+    /// Of the vault; what could be folded is, and what could not is lost unless it was made durable.
+    pub fn close(&self) -> Result<()> {
+        let folded = self.fold_all();
+        self.core.invalidations.close();
+        self.core.vault.unsubscribe(self.core.origin());
+        self.core.vault.set_fold_source(None);
+        if let Some(thread) = self.invalidating.lock().take() {
+            let _ = thread.join();
+        }
+        folded
+    }
+}

@@ -1,0 +1,233 @@
+//! What the parts of a mounted vault share: the vault, the inode table, the threads.
+//!
+//! Locks, in the order they may be taken: the vault's tree, inode table, one file's `state`, what the vault
+//! takes for journal and log. A file's `work` comes before all of them and is for workers (and for whoever
+//! takes a file's name away).
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bosr_mount::{Answer, Error, Inode, Reply, Written};
+use parking_lot::Mutex;
+
+use super::budget::{Budget, SPILL_AT};
+use super::errors::{Failure, posix};
+use super::facts::incarnation;
+use super::file::{File, Logging};
+use super::handles::Handles;
+use super::inodes::Inodes;
+use super::invalidations::Invalidations;
+use super::readers::Readers;
+use super::syncer::Syncer;
+use super::workers::Workers;
+use crate::ambient::WallNanos;
+use crate::vault::{DirtyRun, Draw, NodeId, Origin, Outcome, Shown, Tree, Vault, VaultError};
+
+/// How long the kernel may keep names and attributes. What changes elsewhere is invalidated, so this bounds
+/// only how long a defect would show.
+pub(super) const LIFETIME: Duration = Duration::from_secs(3600);
+
+/// Written bytes up to which the thread that serves requests makes a content itself.
+const FEW_BYTES: u64 = 256 << 10;
+
+/// Who files belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ownership {
+    /// User and group are kept and obeyed: a mount by root.
+    Keep,
+    /// All files belong to this user and group: a mount by an ordinary user.
+    Mounter {
+        /// The user.
+        uid: u32,
+        /// The group.
+        gid: u32,
+    },
+}
+
+/// A mounted vault.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) vault: Arc<Vault>,
+    pub(super) inodes: Mutex<Inodes>,
+    pub(super) handles: Handles,
+    pub(super) readers: Readers,
+    pub(super) budget: Budget,
+    pub(super) ownership: Ownership,
+    pub(super) workers: Workers,
+    pub(super) syncer: Syncer,
+    pub(super) reading: Workers,
+    pub(super) invalidations: Arc<Invalidations>,
+    origin: OnceLock<Origin>,
+}
+
+impl Core {
+    pub(super) fn new(vault: Arc<Vault>, ownership: Ownership) -> std::io::Result<Core> {
+        Ok(Core {
+            inodes: Mutex::new(Inodes::new()),
+            handles: Handles::default(),
+            readers: Readers::default(),
+            budget: Budget::default(),
+            ownership,
+            workers: Workers::start("bosr-fold", 2)?,
+            syncer: Syncer::start(Arc::clone(&vault))?,
+            reading: Workers::start("bosr-read", 2)?,
+            invalidations: Arc::new(Invalidations::default()),
+            origin: OnceLock::new(),
+            vault,
+        })
+    }
+
+    /// Under which origin the changes made here are told to others.
+    pub(super) fn set_origin(&self, origin: Origin) {
+        let _ = self.origin.set(origin);
+    }
+
+    pub(super) fn origin(&self) -> Origin {
+        self.origin.get().copied().unwrap_or(Origin::VAULT)
+    }
+
+    /// The time of day.
+    pub(super) fn now(&self) -> WallNanos {
+        self.vault.ambient().clock.wall()
+    }
+
+    /// Makes one operation on the tree.
+    pub(super) fn edit<R>(
+        &self,
+        drops: &[DirtyRun],
+        operation: impl FnOnce(&mut Tree, Draw<'_>) -> Result<Outcome<R>, VaultError>,
+    ) -> Result<R, VaultError> {
+        let mut besides = None;
+        let done = self.vault.edit_dropping(self.origin(), drops, |tree, draw| {
+            let outcome = operation(tree, draw)?;
+            besides = self.invalidations.besides(&outcome.touched);
+            Ok(outcome)
+        });
+        if let (Ok(_), Some(besides)) = (&done, besides) {
+            self.invalidations.push(besides);
+        }
+        done
+    }
+
+    /// Does `act` again when the journal has room, as often as it has none. For workers.
+    pub(super) fn until_room<R, E: Into<Failure>>(
+        &self,
+        act: impl Fn() -> Result<R, E>,
+    ) -> Result<R, Failure> {
+        loop {
+            match act().map_err(Into::into) {
+                Err(failure) if failure.is_busy() => self.vault.wait_for_room()?,
+                done => return done,
+            }
+        }
+    }
+
+    /// Answers a request with what `operation` comes to, once what was written to `files` is part of them:
+    /// at once if that takes little, else on a worker.
+    pub(super) fn carry_out<T: Answer>(
+        self: &Arc<Self>,
+        files: Vec<Arc<File>>,
+        mut reply: Reply<T>,
+        operation: impl Fn(&Core) -> Result<T, Failure> + Send + 'static,
+    ) {
+        if files.iter().all(|file| file.settles_quickly(FEW_BYTES)) {
+            match self.settle(&files).map_err(Failure::from).and_then(|()| operation(self)) {
+                Err(failure) if failure.is_busy() => {}
+                done => return reply.answer(done.map_err(posix)),
+            }
+        }
+        reply.park();
+        let core = Arc::clone(self);
+        self.workers.run(move || {
+            let settled = core.until_room(|| core.settle(&files));
+            let done = settled.and_then(|()| core.until_room(|| operation(&core)));
+            reply.answer(done.map_err(posix));
+        });
+    }
+
+    fn settle(&self, files: &[Arc<File>]) -> Result<(), VaultError> {
+        files.iter().try_for_each(|file| file.fold(self))
+    }
+
+    /// Makes a file durable, with its name, and answers.
+    pub(super) fn make_durable(self: &Arc<Self>, file: &Arc<File>, mut reply: Reply<()>) {
+        match file.log(self) {
+            Err(error) => reply.fail(error),
+            Ok(Logging::Done) => self.syncer.sync(reply),
+            Ok(Logging::Spill) => {
+                reply.park();
+                let (core, file) = (Arc::clone(self), Arc::clone(file));
+                self.workers.run(move || match core.until_room(|| file.spill(&core)) {
+                    Ok(()) => core.syncer.sync(reply),
+                    Err(error) => reply.fail(posix(error)),
+                });
+            }
+        }
+    }
+
+    /// Answers a write, and has contents made of what is dirty if it is much.
+    pub(super) fn written(self: &Arc<Self>, file: &Arc<File>, length: u32, reply: Reply<Written>) {
+        if file.state().dirty_bytes() >= SPILL_AT {
+            self.spill_soon(file);
+        }
+        if self.budget.is_over() {
+            let files = self.inodes.lock().files();
+            for file in files {
+                if file.state().dirty_bytes() > 0 {
+                    self.spill_soon(&file);
+                }
+            }
+        }
+        self.budget.answer(reply, length);
+    }
+
+    fn spill_soon(self: &Arc<Self>, file: &Arc<File>) {
+        if !std::mem::replace(&mut file.state().queued, true) {
+            let (core, file) = (Arc::clone(self), Arc::clone(file));
+            self.workers.run(move || {
+                file.state().queued = false;
+                file.tell_failure(core.until_room(|| file.spill(&core)));
+            });
+        }
+    }
+
+    /// Has a file folded that nobody writes to any more, and let go of.
+    pub(super) fn fold_soon(self: &Arc<Self>, file: &Arc<File>) {
+        let (core, file) = (Arc::clone(self), Arc::clone(file));
+        self.workers.run(move || {
+            // A failure is kept with the file, and tried again before the next commit.
+            file.tell_failure(core.until_room(|| file.fold(&core)));
+            core.close_if_unused(&file);
+            core.vault.file_is_ready();
+        });
+    }
+
+    /// Lets go of a file that has no handle and nothing to be folded.
+    pub(super) fn close_if_unused(&self, file: &File) {
+        let mut inodes = self.inodes.lock();
+        let state = file.state();
+        if state.handles == 0 && (!state.is_dirty() || state.orphan.is_some()) {
+            self.budget.changed(state.dirty_bytes(), 0);
+            drop(state);
+            inodes.close(file.inode());
+        }
+    }
+
+    /// What was written through `inode` is the version `shown` now.
+    pub(super) fn now_shows(&self, inode: Inode, shown: &Shown) {
+        self.readers.now_shows(inode, &shown.stamps);
+        self.inodes.lock().now_shows(inode, incarnation(shown));
+    }
+
+    /// The open or dirty file of a number.
+    pub(super) fn file_at(&self, inode: Inode) -> Option<Arc<File>> {
+        self.inodes.lock().find(inode)?.file.clone()
+    }
+
+    /// The node of a number that must be a directory's.
+    pub(super) fn directory(&self, inode: Inode) -> Result<NodeId, Error> {
+        let inodes = self.inodes.lock();
+        let known = inodes.find(inode).ok_or(Error::Stale)?;
+        Ok(known.subject.node())
+    }
+}

@@ -1,0 +1,230 @@
+//! The bytes of files: opening, reading, writing, making durable, letting go.
+
+use std::sync::Arc;
+
+use bosr_mount::{
+    Allocate, Caller, Data, Error, Handle, Inode, Offset, OpenFlags, Opened, Range, Reply, Seek, Span, Write,
+    Written,
+};
+
+use super::core::Core;
+use super::errors::{Failure, posix};
+use super::facts::{incarnation, shown};
+use super::file::File;
+use super::handles::OpenFile;
+use super::inodes::Subject;
+use crate::vault::contents::{Content, MAX_LEN};
+use crate::vault::{Data as NodeData, VaultError};
+
+impl Core {
+    /// Opens a number.
+    pub(super) fn open(
+        self: &Arc<Self>,
+        caller: Caller,
+        inode: Inode,
+        flags: OpenFlags,
+        reply: Reply<Opened>,
+    ) {
+        self.carry_out(Vec::new(), reply, move |core| core.open_number(&caller, inode, flags));
+    }
+
+    /// Opens a number, cutting it to nothing if `flags` say so.
+    pub(super) fn open_number(
+        &self,
+        caller: &Caller,
+        inode: Inode,
+        flags: OpenFlags,
+    ) -> Result<Opened, Failure> {
+        let file = self.file(inode)?;
+        let writes = flags.access.writes() || flags.truncate;
+        {
+            let mut state = file.state();
+            if writes && state.read_only {
+                drop(state);
+                self.close_if_unused(&file);
+                return Err(Error::NotPermitted.into());
+            }
+            state.handles += 1;
+            state.writers += u32::from(writes);
+            self.readers.opened(caller.pid, inode, state.node, &state.shown.stamps);
+        }
+        let handle = self.handles.open(OpenFile { file: Arc::clone(&file), writes });
+        if flags.truncate && file.state().size() > 0 {
+            let cut = file.resize(self, 0);
+            if let Err(error) = cut {
+                let _ = self.handles.close(handle);
+                self.let_go(&file, writes);
+                return Err(error.into());
+            }
+            if flags.clear_set_id {
+                self.clear_set_id(inode)?;
+            }
+        }
+        // The pages the kernel has of this number are right: other bytes have another number.
+        Ok(Opened { handle, keep_cache: true, direct: flags.direct })
+    }
+
+    /// The open file of a number, made if there is none. Its counts are the caller's to change.
+    pub(super) fn file(&self, inode: Inode) -> Result<Arc<File>, Failure> {
+        let (subject, shows, open) = {
+            let inodes = self.inodes.lock();
+            let known = inodes.find(inode).ok_or(Error::Stale)?;
+            (known.subject, known.shows, known.file.clone())
+        };
+        if let Some(file) = open {
+            return Ok(file);
+        }
+        let content = self.vault.read(|tree| shown(self, tree, subject))?;
+        if incarnation(&content) != shows {
+            // A peer's content came in between; the kernel looks the name up again and finds its number.
+            return Err(Error::Stale.into());
+        }
+        let read_only = matches!(subject, Subject::Tombstone(..));
+        let file = self
+            .inodes
+            .lock()
+            .file(inode, |known| File::new(inode, known.subject.node(), content, read_only));
+        Ok(file.ok_or(Error::Stale)?)
+    }
+
+    /// The file of a handle, which must be one that writes if `to_write`.
+    fn handled(&self, handle: Handle, to_write: bool) -> Result<Arc<File>, Error> {
+        let open = self.handles.find(handle).ok_or(Error::BadHandle)?;
+        if to_write && !open.writes { Err(Error::BadHandle) } else { Ok(open.file) }
+    }
+
+    /// Reads. What is in memory is answered at once, the rest by reading threads.
+    pub(super) fn read_bytes(self: &Arc<Self>, handle: Handle, range: Range, mut reply: Reply<Data>) {
+        let file = match self.handled(handle, false) {
+            Ok(file) => file,
+            Err(error) => return reply.fail(error),
+        };
+        let plan = file.state().plan(range.offset, u64::from(range.length));
+        let Some(under) = plan.under.clone() else { return reply.ok(Data(plan.finish(Vec::new()))) };
+        if let Content::Inline(_) | Content::Hole { .. } = under {
+            let below = self.vault.read_content(&under, plan.range.start, plan.length());
+            return reply.answer(below.map(|below| Data(plan.finish(below))).map_err(posix));
+        }
+        // Not parked yet: a read is answered soon, or waits for a peer and is parked there.
+        let vault = Arc::clone(&self.vault);
+        self.reading.run(move || {
+            let (offset, length) = (plan.range.start, plan.length());
+            match vault.read_content(&under, offset, length) {
+                Err(VaultError::Missing(_)) => {
+                    reply.park();
+                    let done = move |below: Result<Vec<u8>, VaultError>| {
+                        reply.answer(below.map(|below| Data(plan.finish(below))).map_err(posix));
+                    };
+                    vault.read_content_later(under, offset, length, Box::new(done));
+                }
+                below => reply.answer(below.map(|below| Data(plan.finish(below))).map_err(posix)),
+            }
+        });
+    }
+
+    /// Writes.
+    pub(super) fn write_bytes(
+        self: &Arc<Self>,
+        inode: Inode,
+        handle: Handle,
+        write: Write<'_>,
+        reply: Reply<Written>,
+    ) {
+        let file = match self.handled(handle, true) {
+            Ok(file) => file,
+            Err(error) => return reply.fail(error),
+        };
+        let offset = if write.append { None } else { Some(write.offset) };
+        if let Err(error) = file.write(self, offset, write.data) {
+            return reply.fail(error);
+        }
+        if write.clear_set_id
+            && let Err(failure) = self.clear_set_id(inode)
+        {
+            return reply.fail(posix(failure));
+        }
+        self.written(&file, u32::try_from(write.data.len()).unwrap_or(u32::MAX), reply);
+    }
+
+    /// Reserves, frees or zeroes a stretch.
+    pub(super) fn allocate(
+        self: &Arc<Self>,
+        caller: &Caller,
+        at: Span,
+        length: u64,
+        how: Allocate,
+    ) -> Result<(), Error> {
+        let file = self.handled(at.handle, true)?;
+        let end = at.offset.checked_add(length).filter(|end| *end <= MAX_LEN).ok_or(Error::TooLarge)?;
+        let (clears, grows) = match how {
+            Allocate::Punch => (true, false),
+            Allocate::Zero { keep_size } => (true, !keep_size),
+            Allocate::Reserve { keep_size } => (false, !keep_size),
+        };
+        if clears {
+            file.punch(self, at.offset, length)?;
+        }
+        if grows && end > file.state().size() {
+            file.resize(self, end)?;
+        }
+        if !caller.keeps_set_id() {
+            self.clear_set_id(at.inode).map_err(posix)?;
+        }
+        Ok(())
+    }
+
+    /// Finds data or a hole.
+    pub(super) fn seek(self: &Arc<Self>, handle: Handle, seek: Seek, reply: Reply<Offset>) {
+        let file = match self.handled(handle, false) {
+            Ok(file) => file,
+            Err(error) => return reply.fail(error),
+        };
+        self.carry_out(Vec::new(), reply, move |core| {
+            let content = file.content(core)?;
+            let contents = core.vault.contents();
+            let found = match seek {
+                Seek::Data(from) => contents.seek_data(&content, from)?,
+                Seek::Hole(from) => contents.seek_hole(&content, from)?,
+            };
+            Ok(found.map(Offset).ok_or(Error::PastEnd)?)
+        });
+    }
+
+    /// The last user of a handle is gone.
+    pub(super) fn release(self: &Arc<Self>, handle: Handle) {
+        let Some(open) = self.handles.close(handle) else { return };
+        if self.let_go(&open.file, open.writes) {
+            self.fold_soon(&open.file);
+        }
+    }
+
+    /// Takes a handle off a file's counts. Whether the file is now to be folded.
+    fn let_go(&self, file: &Arc<File>, writes: bool) -> bool {
+        let fold = {
+            let mut state = file.state();
+            state.handles = state.handles.saturating_sub(1);
+            state.writers = state.writers.saturating_sub(u32::from(writes));
+            state.writers == 0 && state.is_dirty() && state.orphan.is_none()
+        };
+        if !fold {
+            self.close_if_unused(file);
+        }
+        fold
+    }
+
+    /// The target of a symbolic link.
+    pub(super) fn target(&self, inode: Inode) -> Result<Data, Error> {
+        let subject = self.inodes.lock().find(inode).ok_or(Error::Stale)?.subject;
+        let node = self.vault.read(|tree| tree.node(&subject.node())).map_err(posix)?.ok_or(Error::Stale)?;
+        let data = match subject {
+            Subject::Tombstone(_, stamp) => node.data.at(&stamp),
+            Subject::Node(_) => crate::vault::view::claims::own_version(&node)
+                .map(|(_, data)| data)
+                .or_else(|| node.data.winner().map(|(_, data)| data)),
+        };
+        match data {
+            Some(NodeData::Target(target)) => Ok(Data(target.clone())),
+            _ => Err(Error::Invalid),
+        }
+    }
+}

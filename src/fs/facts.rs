@@ -1,0 +1,199 @@
+//! What there is to say of an entry of the tree, taken from the vault in one look.
+
+use bosr_mount::{Attributes, Entry, FileKind, Inode, Permissions, Timestamp};
+
+use super::core::{Core, LIFETIME, Ownership};
+use super::inodes::{Known, Subject};
+use crate::ambient::WallNanos;
+use crate::vault::view::claims::own_version;
+use crate::vault::{self, Attr, Data, Kind, Node, NodeId, Place, Shown, Stamp, Tree, VaultError};
+
+/// What a subject is, without what was written to it since.
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    /// What it is.
+    pub(super) subject: Subject,
+    /// The version of its content that it shows; `None` for what has no content.
+    pub(super) shows: Option<Stamp>,
+    /// Its attributes.
+    pub(super) attr: Attr,
+    kind: FileKind,
+    size: u64,
+    links: u32,
+    device: u32,
+}
+
+/// The subject of an entry of the view.
+pub(super) fn subject_of(entry: &vault::Entry) -> Subject {
+    match entry {
+        vault::Entry::Node(node) => Subject::Node(*node),
+        vault::Entry::Tombstone(tombstone) => Subject::Tombstone(tombstone.node, tombstone.stamp),
+    }
+}
+
+impl Facts {
+    /// Of a subject, which need not be in the tree any more as long as its node is there.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such node, or no such version.
+    pub(super) fn of(core: &Core, tree: &Tree, subject: Subject) -> Result<Facts, VaultError> {
+        let id = subject.node();
+        if id == NodeId::ROOT {
+            return Ok(Facts::directory(subject, tree.attr(&id)?));
+        }
+        let node = tree.node(&id)?.ok_or(VaultError::NotFound)?;
+        if node.kind == Kind::Directory {
+            return Ok(Facts::directory(subject, tree.attr(&id)?));
+        }
+        let attr = tree.attr(&id)?;
+        match subject {
+            Subject::Node(_) => Facts::of_node(core, tree, &node, subject, attr),
+            Subject::Tombstone(_, stamp) => {
+                let data = node.data.at(&stamp).ok_or(VaultError::NotFound)?;
+                let attr = Attr { mode: 0o444, ..attr };
+                Ok(Facts { links: 1, ..Facts::of_data(subject, stamp, data, attr, &node) })
+            }
+        }
+    }
+
+    fn of_node(
+        core: &Core,
+        tree: &Tree,
+        node: &Node,
+        subject: Subject,
+        attr: Attr,
+    ) -> Result<Facts, VaultError> {
+        let latest = || node.data.winner();
+        let (stamp, data) = own_version(node).or_else(latest).ok_or(VaultError::NotFound)?;
+        let facts = Facts::of_data(subject, stamp, data, attr, node);
+        Ok(match core.vault.content_shown(tree, &subject.node())? {
+            Some(shown) => Facts { size: shown.content.len(), shows: incarnation(&shown), ..facts },
+            None => facts,
+        })
+    }
+
+    fn of_data(subject: Subject, stamp: Stamp, data: &Data, attr: Attr, node: &Node) -> Facts {
+        let (kind, size, device) = match data {
+            Data::Content(content) => (FileKind::File, content.len(), 0),
+            Data::Target(target) => (FileKind::Symlink, target.len() as u64, 0),
+            Data::Device { block: true, rdev } => (FileKind::BlockDevice, 0, *rdev),
+            Data::Device { block: false, rdev } => (FileKind::CharacterDevice, 0, *rdev),
+            Data::Pipe => (FileKind::Fifo, 0, 0),
+            Data::Socket => (FileKind::Socket, 0, 0),
+        };
+        let names = node.places.iter().filter(|(_, place)| matches!(place, Place::At { .. })).count();
+        let device = u32::try_from(device).unwrap_or_default();
+        let links = u32::try_from(names.max(1)).unwrap_or(u32::MAX);
+        Facts { subject, shows: Some(stamp), attr, kind, size, links, device }
+    }
+
+    /// Directories count one link, as filesystems do that do not count subdirectories.
+    fn directory(subject: Subject, attr: Attr) -> Facts {
+        Facts { subject, shows: None, attr, kind: FileKind::Directory, size: 4096, links: 1, device: 0 }
+    }
+
+    /// Its kind.
+    pub(super) fn kind(&self) -> FileKind {
+        self.kind
+    }
+
+    /// As the kernel is told of it: with what was written since, and under its number.
+    pub(super) fn attributes(&self, core: &Core, inode: Inode, known: Option<&Known>) -> Attributes {
+        let (mut attr, mut size) = (self.attr.clone(), self.size);
+        let links = if known.is_some_and(|known| known.orphan) { 0 } else { self.links };
+        if let Some(file) = known.and_then(|known| known.file.as_ref()) {
+            let state = file.state();
+            if let Some(orphaned) = &state.orphan {
+                attr = orphaned.clone();
+            }
+            size = state.size();
+            attr.mtime = state.modified.unwrap_or(attr.mtime);
+        }
+        let (uid, gid) = match core.ownership {
+            Ownership::Keep => (attr.uid, attr.gid),
+            Ownership::Mounter { uid, gid } => (uid, gid),
+        };
+        let modified = timestamp(attr.mtime);
+        Attributes {
+            inode,
+            kind: self.kind,
+            permissions: Permissions::from_mode(attr.mode),
+            links,
+            uid,
+            gid,
+            device: self.device,
+            size,
+            blocks: size.div_ceil(512),
+            accessed: known.and_then(|known| known.accessed).map_or(modified, timestamp),
+            modified,
+            changed: timestamp(known.map_or(attr.mtime, |known| known.changed.max(attr.mtime))),
+        }
+    }
+
+    /// The answer to a lookup that found it: counts as one.
+    pub(super) fn look_up(&self, core: &Core) -> Entry {
+        let mut inodes = core.inodes.lock();
+        let inode = inodes.look_up(self.subject, self.shows);
+        Entry { attributes: self.attributes(core, inode, inodes.find(inode)), lifetime: LIFETIME }
+    }
+
+    /// The answer to a getattr of `inode`, which stands for it.
+    pub(super) fn entry(&self, core: &Core, inode: Inode) -> Entry {
+        let inodes = core.inodes.lock();
+        Entry { attributes: self.attributes(core, inode, inodes.find(inode)), lifetime: LIFETIME }
+    }
+}
+
+/// What a file shows to whoever opens it now.
+///
+/// # Errors
+/// `NotFound`; `Invalid` for what has no bytes.
+pub(super) fn shown(core: &Core, tree: &Tree, subject: Subject) -> Result<Shown, VaultError> {
+    let node = tree.node(&subject.node())?.ok_or(VaultError::NotFound)?;
+    let bytes = |data: &Data| match data {
+        Data::Content(content) => Ok(content.clone()),
+        _ => Err(VaultError::Invalid("not a file with bytes")),
+    };
+    match subject {
+        Subject::Tombstone(_, stamp) => {
+            let data = node.data.at(&stamp).ok_or(VaultError::NotFound)?;
+            Ok(Shown { stamps: vec![stamp], content: bytes(data)? })
+        }
+        Subject::Node(id) => match core.vault.content_shown(tree, &id)? {
+            Some(shown) => Ok(shown),
+            None => {
+                let (stamp, data) = node.data.winner().ok_or(VaultError::NotFound)?;
+                Ok(Shown { stamps: vec![stamp], content: bytes(data)? })
+            }
+        },
+    }
+}
+
+/// Which incarnation of a file shows this: the latest of its stamps.
+pub(super) fn incarnation(shown: &Shown) -> Option<Stamp> {
+    shown.stamps.last().copied()
+}
+
+/// Nanoseconds since 1970 as seconds and nanoseconds.
+pub(super) fn timestamp(nanos: WallNanos) -> Timestamp {
+    const SECOND: i64 = 1_000_000_000;
+    Timestamp { seconds: nanos.div_euclid(SECOND), nanoseconds: nanos.rem_euclid(SECOND) as u32 }
+}
+
+/// The other way; times beyond what fits (some 292 years around 1970) are cut to it.
+pub(super) fn nanos(time: Timestamp) -> WallNanos {
+    time.seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(time.nanoseconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_before_1970_are_rounded_down() {
+        for nanos_since in [0, 1, -1, 999_999_999, -1_000_000_001, i64::MAX, i64::MIN] {
+            assert_eq!(nanos(timestamp(nanos_since)), nanos_since.max(i64::MIN));
+        }
+        assert_eq!(timestamp(-1), Timestamp { seconds: -1, nanoseconds: 999_999_999 });
+    }
+}

@@ -1,0 +1,423 @@
+//! An open file: what it shows, and what was written to it and is in no operation of the vault yet.
+//!
+//! Writes land in memory ([`Layers`]). They reach the journal when someone asks for durability, in the order
+//! they came ([`Unlogged`]); large amounts go through the chunk pipeline first (a *spill*), and the journal
+//! names the content. A *fold* makes everything so far a version of the file.
+//!
+//! Two locks: `state` for a few instructions, never held while the tree's lock is taken or the disk is waited
+//! for; `work` by the one worker that spills or folds, taken first.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bosr_mount::{Error, Inode};
+use parking_lot::{Mutex, MutexGuard};
+
+use super::core::Core;
+use super::errors::{Failure, posix};
+use super::layers::{Layers, ReadPlan};
+use super::unlogged::Unlogged;
+use crate::ambient::WallNanos;
+use crate::vault::contents::{Content, MAX_LEN};
+use crate::vault::{Attr, AttrPatch, DirtyRun, NodeId, Shown, Vault, VaultError};
+
+/// A file that someone has open, or that has something to be folded.
+#[derive(Debug)]
+pub(super) struct File {
+    inode: Inode,
+    state: Mutex<FileState>,
+    work: Mutex<()>,
+}
+
+/// What there is to know of an open file.
+#[derive(Debug)]
+pub(super) struct FileState {
+    /// The node it writes to; an atomic save changes it.
+    pub(super) node: NodeId,
+    /// What it showed when there was nothing written.
+    pub(super) shown: Shown,
+    /// Handles that are open.
+    pub(super) handles: u32,
+    /// Of those, the ones that may write.
+    pub(super) writers: u32,
+    /// Its attributes when it lost its last name; `None` while it has one.
+    pub(super) orphan: Option<Attr>,
+    /// A worker was asked to spill it and has not begun.
+    pub(super) queued: bool,
+    /// A tombstone file: kept as it is.
+    pub(super) read_only: bool,
+    /// Time of modification, while that is in no operation.
+    pub(super) modified: Option<WallNanos>,
+    /// Begin and end of the writing since the last fold.
+    pub(super) written: Option<(Duration, Duration)>,
+    layers: Layers,
+    run: Option<DirtyRun>,
+    /// A run whose content is being made a version. Kept over a failure, to be tried again.
+    folding: Option<DirtyRun>,
+    unlogged: Unlogged,
+    /// What went wrong behind the back of the writer; told at the next fsync.
+    failed: Option<Error>,
+}
+
+/// What is to be done before a sync makes a file durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Logging {
+    /// Nothing: the journal has everything.
+    Done,
+    /// A worker must spill first.
+    Spill,
+}
+
+impl File {
+    /// A file that shows `shown`, with nothing written and no handle.
+    pub(super) fn new(inode: Inode, node: NodeId, shown: Shown, read_only: bool) -> Arc<File> {
+        let layers = Layers::over(shown.content.clone());
+        let state = FileState {
+            node,
+            shown,
+            handles: 0,
+            writers: 0,
+            orphan: None,
+            queued: false,
+            read_only,
+            modified: None,
+            written: None,
+            layers,
+            run: None,
+            folding: None,
+            unlogged: Unlogged::default(),
+            failed: None,
+        };
+        Arc::new(File { inode, state: Mutex::new(state), work: Mutex::new(()) })
+    }
+
+    /// Its number.
+    pub(super) fn inode(&self) -> Inode {
+        self.inode
+    }
+
+    /// Its state, for a few instructions.
+    pub(super) fn state(&self) -> MutexGuard<'_, FileState> {
+        self.state.lock()
+    }
+
+    /// Writes `data` at `offset`, or at the end.
+    pub(super) fn write(&self, core: &Core, offset: Option<u64>, data: &[u8]) -> Result<(), Error> {
+        let mut state = self.state();
+        let offset = offset.unwrap_or(state.size());
+        let length = data.len() as u64;
+        if offset.checked_add(length).is_none_or(|end| end > MAX_LEN) {
+            return Err(Error::TooLarge);
+        }
+        state.begin(core)?;
+        if !state.unlogged.fits(offset, length) {
+            state.log_pieces(core);
+        }
+        let before = state.layers.bytes();
+        state.layers.write(offset, data);
+        state.unlogged.note(offset, length);
+        core.budget.changed(before, state.layers.bytes());
+        Ok(())
+    }
+
+    /// Sets the length.
+    pub(super) fn resize(&self, core: &Core, size: u64) -> Result<(), Error> {
+        if size > MAX_LEN {
+            return Err(Error::TooLarge);
+        }
+        let mut state = self.state();
+        state.begin(core)?;
+        state.log_change(core, |vault, run, now| vault.log_truncate(run, size, now));
+        let before = state.layers.bytes();
+        state.layers.resize(size);
+        core.budget.changed(before, state.layers.bytes());
+        Ok(())
+    }
+
+    /// Makes a range a hole, or zeros, which is the same.
+    pub(super) fn punch(&self, core: &Core, offset: u64, length: u64) -> Result<(), Error> {
+        let mut state = self.state();
+        state.begin(core)?;
+        let length = length.min(state.size().saturating_sub(offset));
+        if length > 0 {
+            state.log_change(core, |vault, run, now| vault.log_punch(run, offset, length, now));
+            let before = state.layers.bytes();
+            state.layers.punch(offset, length);
+            core.budget.changed(before, state.layers.bytes());
+        }
+        Ok(())
+    }
+
+    /// Brings what was written into the journal, as far as that needs no worker.
+    pub(super) fn log(&self, core: &Core) -> Result<Logging, Error> {
+        let mut state = self.state();
+        if let Some(error) = state.failed.take() {
+            return Err(error);
+        }
+        state.log_pieces(core);
+        Ok(if state.unlogged.is_empty() { Logging::Done } else { Logging::Spill })
+    }
+
+    /// Makes a content of what was written and names it in the journal. For workers: takes long.
+    pub(super) fn spill(&self, core: &Core) -> Result<(), VaultError> {
+        let _work = self.work.lock();
+        if self.state().folding.is_some() {
+            self.fold_working(core)?;
+        }
+        let frozen = {
+            let mut state = self.state();
+            // Whoever had the file in hand may have left only what can be logged piece by piece.
+            state.log_pieces(core);
+            if state.unlogged.is_empty() {
+                return Ok(());
+            }
+            state.unlogged.take();
+            state.layers.freeze()
+        };
+        let made = match &frozen {
+            Some(frozen) => core.vault.contents().splice(&frozen.under, &frozen.edits, frozen.size),
+            None => Ok(self.state().layers.under().clone()),
+        };
+        let mut state = self.state();
+        let before = state.layers.bytes();
+        let logged = match made {
+            Ok(content) => {
+                state.layers.thaw(content.clone());
+                state.log_working(core, &content)
+            }
+            Err(error) => {
+                state.layers.unfreeze();
+                Err(error.into())
+            }
+        };
+        if logged.is_err() {
+            state.unlogged.tangle();
+        }
+        core.budget.changed(before, state.layers.bytes());
+        logged
+    }
+
+    /// Keeps workers off while an operation takes the file's name away; `None` if one has it in hand.
+    pub(super) fn try_hold(&self) -> Option<MutexGuard<'_, ()>> {
+        self.work.try_lock()
+    }
+
+    /// As [`try_hold`](Self::try_hold), but waits.
+    pub(super) fn hold(&self) -> MutexGuard<'_, ()> {
+        self.work.lock()
+    }
+
+    /// Makes everything written so far a version of the file. For workers, or for a few bytes.
+    pub(super) fn fold(&self, core: &Core) -> Result<(), VaultError> {
+        let _work = self.work.lock();
+        if self.state().folding.is_some() {
+            self.fold_working(core)?;
+        }
+        {
+            let mut state = self.state();
+            if state.orphan.is_some() || state.run.is_none() {
+                return Ok(());
+            }
+            state.folding = state.run.take();
+            state.unlogged.take();
+            // Takes the edits away from what is written from now on.
+            let _ = state.layers.freeze();
+            state.written = None;
+        }
+        self.fold_working(core)
+    }
+
+    /// Keeps a failure for whoever asks for durability next.
+    pub(super) fn tell_failure(&self, done: Result<(), Failure>) {
+        if let Err(failure) = done {
+            tracing::warn!("written data could not be stored yet");
+            self.state().failed = Some(posix(failure));
+        }
+    }
+
+    /// Everything written so far as a content; what is not folded yet is made one.
+    pub(super) fn content(&self, core: &Core) -> Result<Content, Failure> {
+        let _work = self.work.lock();
+        let (under, frozen) = {
+            let mut state = self.state();
+            let frozen = state.layers.freeze();
+            (state.layers.under().clone(), frozen)
+        };
+        let Some(frozen) = frozen else { return Ok(under) };
+        let made = core.vault.contents().splice(&frozen.under, &frozen.edits, frozen.size);
+        self.state().layers.unfreeze();
+        Ok(made?)
+    }
+
+    /// Whether [`fold`](Self::fold) does nothing, or takes little: at most `few` bytes, and no worker has it in
+    /// hand.
+    pub(super) fn settles_quickly(&self, few: u64) -> bool {
+        let state = self.state();
+        !state.is_dirty() || (state.dirty_bytes() <= few && !state.is_being_folded())
+    }
+
+    /// Finishes the fold of the run that is being folded. Called by the holder of `work`.
+    fn fold_working(&self, core: &Core) -> Result<(), VaultError> {
+        let (run, frozen, mtime) = {
+            let mut state = self.state();
+            let Some(run) = state.folding.clone() else { return Ok(()) };
+            if state.orphan.is_some() {
+                state.folding = None;
+                return Ok(());
+            }
+            let mtime = state.modified.unwrap_or_else(|| core.now());
+            (run, state.layers.frozen(), mtime)
+        };
+        let content = match frozen {
+            Some(frozen) => core.vault.contents().splice(&frozen.under, &frozen.edits, frozen.size)?,
+            None => self.state().layers.under().clone(),
+        };
+        let shown = core.vault.fold(core.origin(), &run, content.clone(), mtime, AttrPatch::default())?;
+        let mut state = self.state();
+        let before = state.layers.bytes();
+        state.layers.thaw(content);
+        core.budget.changed(before, state.layers.bytes());
+        state.folding = None;
+        if state.run.is_none() {
+            state.modified = None;
+        }
+        state.shown = shown.clone();
+        drop(state);
+        core.now_shows(self.inode, &shown);
+        Ok(())
+    }
+}
+
+impl FileState {
+    /// The length in bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.layers.size()
+    }
+
+    /// How to read a range.
+    pub(super) fn plan(&self, offset: u64, length: u64) -> ReadPlan {
+        self.layers.plan(offset, length)
+    }
+
+    /// Whether something was written that is in no operation.
+    pub(super) fn is_dirty(&self) -> bool {
+        self.run.is_some() || self.folding.is_some()
+    }
+
+    /// Bytes of memory that wait to be folded.
+    pub(super) fn dirty_bytes(&self) -> u64 {
+        self.layers.bytes()
+    }
+
+    /// Whether a worker has it in hand.
+    pub(super) fn is_being_folded(&self) -> bool {
+        self.folding.is_some() || self.layers.is_frozen()
+    }
+
+    /// The runs that end if the file's last name goes.
+    pub(super) fn runs(&self) -> Vec<DirtyRun> {
+        self.folding.iter().chain(&self.run).cloned().collect()
+    }
+
+    /// It lost its last name: what is written from now on is for those who have it open only.
+    pub(super) fn become_orphan(&mut self, attr: Attr) {
+        self.orphan = Some(attr);
+        self.run = None;
+        self.unlogged = Unlogged::default();
+    }
+
+    /// It writes to another node, and shows that node's version, from now on.
+    pub(super) fn rebind(&mut self, node: NodeId, shown: Shown) {
+        self.node = node;
+        self.shown = shown;
+    }
+
+    /// Sets the time of modification of what was written; false if nothing was.
+    pub(super) fn set_modified(&mut self, core: &Core, mtime: WallNanos) -> bool {
+        if self.run.is_none() {
+            return false;
+        }
+        self.log_pieces(core);
+        self.modified = Some(mtime);
+        if self.unlogged.is_empty() {
+            let size = self.size();
+            self.log_change_at(core, mtime, |vault, run, mtime| vault.log_truncate(run, size, mtime));
+        }
+        true
+    }
+
+    /// A change is about to be made: begins a run if there is none.
+    fn begin(&mut self, core: &Core) -> Result<(), Error> {
+        if self.read_only {
+            return Err(Error::NotPermitted);
+        }
+        if core.budget.is_disk_full() {
+            return Err(Error::NoSpace);
+        }
+        let now = core.vault.ambient().clock.monotonic();
+        self.written = Some((self.written.map_or(now, |(first, _)| first), now));
+        self.modified = Some(core.now());
+        if let Some(attr) = &mut self.orphan {
+            attr.mtime = core.now();
+        } else if self.run.is_none() {
+            self.run = Some(match &self.folding {
+                Some(previous) => core.vault.follow_run(previous),
+                None => core.vault.begin_run(self.node, self.shown.clone()),
+            });
+            core.vault.file_is_ready();
+        }
+        Ok(())
+    }
+
+    /// Logs the pieces that can be told apart. What cannot be logged now needs a spill. While a worker has
+    /// earlier bytes in hand nothing is logged: these would overtake them.
+    fn log_pieces(&mut self, core: &Core) {
+        if self.unlogged.is_tangled() || self.layers.is_frozen() {
+            return;
+        }
+        if self.orphan.is_some() {
+            self.unlogged = Unlogged::default();
+        }
+        let Some(run) = &self.run else { return };
+        let mtime = self.modified.unwrap_or_else(|| core.now());
+        for (offset, length) in self.unlogged.take() {
+            for (at, bytes) in self.layers.written(offset..offset + length) {
+                if core.vault.log_extent(run, at, bytes, mtime).is_err() {
+                    self.unlogged.tangle();
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Logs a change that is no write, after the writes before it.
+    fn log_change(
+        &mut self,
+        core: &Core,
+        log: impl FnOnce(&Vault, &DirtyRun, WallNanos) -> Result<(), VaultError>,
+    ) {
+        self.log_pieces(core);
+        self.log_change_at(core, core.now(), log);
+    }
+
+    fn log_change_at(
+        &mut self,
+        core: &Core,
+        mtime: WallNanos,
+        log: impl FnOnce(&Vault, &DirtyRun, WallNanos) -> Result<(), VaultError>,
+    ) {
+        let Some(run) = &self.run else { return };
+        let in_order = self.unlogged.is_empty() && !self.layers.is_frozen();
+        if !in_order || log(&core.vault, run, mtime).is_err() {
+            self.unlogged.tangle();
+        }
+    }
+
+    fn log_working(&mut self, core: &Core, content: &Content) -> Result<(), VaultError> {
+        let mtime = self.modified.unwrap_or_else(|| core.now());
+        match &self.run {
+            Some(run) => core.vault.log_working(run, content, mtime),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The kernel's requests, each handed to the part that carries it out.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use bosr_mount::{
+    Allocate, Caller, Created, Data, DirectoryPlusReply, DirectoryReply, Entry, Error, Filesystem, Found,
+    Handle, Inode, NewNode, Offset, OpenFlags, Opened, OpenedDirectory, Permissions, Range, Rename, Reply,
+    Seek, SetAttributes, SetXattr, Span, Statistics, Write, Written, Xattr,
+};
+
+use super::MountedVault;
+use super::errors::posix;
+use super::handles::Handles;
+use crate::vault::Data as NodeData;
+use crate::vault::name::MAX_NAME;
+
+impl Filesystem for MountedVault {
+    fn lookup(&self, _: &Caller, parent: Inode, name: &OsStr, reply: Reply<Found>) {
+        reply.answer(self.core.lookup(parent, name));
+    }
+
+    fn forget(&self, inode: Inode, lookups: u64) {
+        self.core.inodes.lock().forget(inode, lookups);
+    }
+
+    fn getattr(&self, _: &Caller, inode: Inode, _: Option<Handle>, reply: Reply<Entry>) {
+        reply.answer(self.core.facts(inode).map(|facts| facts.entry(&self.core, inode)));
+    }
+
+    fn setattr(
+        &self,
+        _: &Caller,
+        inode: Inode,
+        _: Option<Handle>,
+        changes: &SetAttributes,
+        reply: Reply<Entry>,
+    ) {
+        self.core.set_attributes(inode, *changes, reply);
+    }
+
+    fn readlink(&self, _: &Caller, inode: Inode, reply: Reply<Data>) {
+        reply.answer(self.core.target(inode));
+    }
+
+    fn mknod(&self, caller: &Caller, parent: Inode, name: &OsStr, node: NewNode, reply: Reply<Found>) {
+        self.core.make_special(*caller, (parent, name), node, reply);
+    }
+
+    fn mkdir(
+        &self,
+        caller: &Caller,
+        parent: Inode,
+        name: &OsStr,
+        permissions: Permissions,
+        reply: Reply<Found>,
+    ) {
+        self.core.make(*caller, (parent, name), permissions, None, reply);
+    }
+
+    fn unlink(&self, _: &Caller, parent: Inode, name: &OsStr, reply: Reply<()>) {
+        self.core.remove_name(parent, name, reply);
+    }
+
+    fn rmdir(&self, _: &Caller, parent: Inode, name: &OsStr, reply: Reply<()>) {
+        self.core.remove_directory(parent, name, reply);
+    }
+
+    fn symlink(&self, caller: &Caller, parent: Inode, name: &OsStr, target: &OsStr, reply: Reply<Found>) {
+        let data = Some(NodeData::Target(target.as_bytes().to_vec()));
+        self.core.make(*caller, (parent, name), Permissions::from_mode(0o777), data, reply);
+    }
+
+    fn rename(
+        &self,
+        caller: &Caller,
+        parent: Inode,
+        name: &OsStr,
+        new_parent: Inode,
+        new_name: &OsStr,
+        how: Rename,
+        reply: Reply<()>,
+    ) {
+        self.core.rename_name(caller, (parent, name), (new_parent, new_name), how, reply);
+    }
+
+    fn link(&self, _: &Caller, inode: Inode, parent: Inode, name: &OsStr, reply: Reply<Found>) {
+        self.core.add_name(inode, (parent, name), reply);
+    }
+
+    fn open(&self, caller: &Caller, inode: Inode, flags: OpenFlags, reply: Reply<Opened>) {
+        self.core.open(*caller, inode, flags, reply);
+    }
+
+    fn create(
+        &self,
+        caller: &Caller,
+        parent: Inode,
+        name: &OsStr,
+        permissions: Permissions,
+        flags: OpenFlags,
+        reply: Reply<Created>,
+    ) {
+        self.core.create_and_open(*caller, (parent, name), permissions, flags, reply);
+    }
+
+    fn read(&self, _: &Caller, _: Inode, handle: Handle, range: Range, reply: Reply<Data>) {
+        self.core.read_bytes(handle, range, reply);
+    }
+
+    fn write(&self, _: &Caller, inode: Inode, handle: Handle, write: Write<'_>, reply: Reply<Written>) {
+        self.core.write_bytes(inode, handle, write, reply);
+    }
+
+    fn fallocate(&self, caller: &Caller, at: Span, length: u64, how: Allocate, reply: Reply<()>) {
+        reply.answer(self.core.allocate(caller, at, length, how));
+    }
+
+    fn lseek(&self, _: &Caller, _: Inode, handle: Handle, seek: Seek, reply: Reply<Offset>) {
+        self.core.seek(handle, seek, reply);
+    }
+
+    fn release(&self, _: Inode, handle: Handle, reply: Reply<()>) {
+        self.core.release(handle);
+        reply.ok(());
+    }
+
+    fn fsync(&self, _: &Caller, inode: Inode, _: Handle, _: bool, reply: Reply<()>) {
+        match self.core.file_at(inode) {
+            Some(file) => self.core.make_durable(&file, reply),
+            None => self.core.syncer.sync(reply),
+        }
+    }
+
+    fn opendir(&self, _: &Caller, _: Inode, reply: Reply<OpenedDirectory>) {
+        reply.ok(OpenedDirectory { handle: Handles::DIRECTORY, cache: false });
+    }
+
+    fn readdir(&self, _: &Caller, inode: Inode, _: Handle, cookie: u64, reply: DirectoryReply) {
+        self.core.list(inode, cookie, reply);
+    }
+
+    fn readdirplus(&self, _: &Caller, inode: Inode, _: Handle, cookie: u64, reply: DirectoryPlusReply) {
+        self.core.list_plus(inode, cookie, reply);
+    }
+
+    fn releasedir(&self, _: Inode, _: Handle, reply: Reply<()>) {
+        reply.ok(());
+    }
+
+    fn fsyncdir(&self, _: &Caller, _: Inode, _: Handle, _: bool, reply: Reply<()>) {
+        self.core.syncer.sync(reply);
+    }
+
+    fn statfs(&self, _: &Caller, _: Inode, reply: Reply<Statistics>) {
+        reply.answer(self.statistics());
+    }
+
+    fn setxattr(
+        &self,
+        _: &Caller,
+        inode: Inode,
+        name: &OsStr,
+        value: &[u8],
+        how: SetXattr,
+        reply: Reply<()>,
+    ) {
+        self.core.set_xattr(inode, name, value, how, reply);
+    }
+
+    fn getxattr(&self, _: &Caller, inode: Inode, name: &OsStr, reply: Reply<Xattr>) {
+        reply.answer(self.core.xattr(inode, name).map_err(posix));
+    }
+
+    fn listxattr(&self, _: &Caller, inode: Inode, reply: Reply<Xattr>) {
+        reply.answer(self.core.xattrs(inode).map_err(posix));
+    }
+
+    fn removexattr(&self, _: &Caller, inode: Inode, name: &OsStr, reply: Reply<()>) {
+        self.core.remove_xattr(inode, name, reply);
+    }
+}
+
+impl MountedVault {
+    fn statistics(&self) -> Result<Statistics, Error> {
+        const BLOCK: u32 = 4096;
+        let space =
+            self.core.vault.store().space().map_err(|error| posix(crate::vault::VaultError::from(error)))?;
+        self.core.budget.note_free(space.free);
+        let blocks = |bytes: u64| bytes / u64::from(BLOCK);
+        let files = self.core.vault.head().count;
+        Ok(Statistics {
+            block_size: BLOCK,
+            blocks: blocks(space.total),
+            blocks_free: blocks(space.free),
+            blocks_available: blocks(space.free),
+            files: files.saturating_add(blocks(space.free)),
+            files_free: blocks(space.free),
+            name_length: MAX_NAME as u32,
+        })
+    }
+}

@@ -1,0 +1,60 @@
+//! Folding before commits: what is ready of what was written becomes versions of its files.
+
+use std::sync::Weak;
+use std::time::Duration;
+
+use super::core::Core;
+use super::errors::Failure;
+use super::file::File;
+use crate::vault::{FoldSource, Result, VaultError};
+
+/// A file that stays open is folded after so long without a write.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// And after so long in any case.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// The fold source of a mounted vault.
+#[derive(Debug)]
+pub(super) struct Folds(pub(super) Weak<Core>);
+
+impl FoldSource for Folds {
+    fn fold_ready(&self, all: bool) -> Result<()> {
+        let Some(core) = self.0.upgrade() else { return Ok(()) };
+        let files = core.inodes.lock().files();
+        let now = core.vault.ambient().clock.monotonic();
+        let mut first = Ok(());
+        for file in files.iter().filter(|file| all || is_ready(file, now)) {
+            // Not until there is room: this very commit is to make it.
+            let folded = file.fold(&core).map_err(Failure::from);
+            core.close_if_unused(file);
+            if let Err(Failure::Vault(error)) = folded
+                && first.is_ok()
+            {
+                first = if matches!(error, VaultError::Busy) { Ok(()) } else { Err(error) };
+            }
+        }
+        first
+    }
+
+    fn unfinished(&self) -> bool {
+        let Some(core) = self.0.upgrade() else { return false };
+        let files = core.inodes.lock().files();
+        files.iter().any(|file| {
+            let (node, open) = {
+                let state = file.state();
+                (state.node, state.writers > 0 && state.orphan.is_none())
+            };
+            open && core.vault.read(|tree| tree.is_private(&node))
+        })
+    }
+}
+
+fn is_ready(file: &File, now: Duration) -> bool {
+    let state = file.state();
+    state.is_dirty()
+        && (state.writers == 0
+            || state.written.is_some_and(|(first, last)| {
+                now.saturating_sub(last) >= QUIET || now.saturating_sub(first) >= LONGEST
+            }))
+}

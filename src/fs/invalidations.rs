@@ -1,0 +1,184 @@
+//! Tells the kernel of every change that it did not make itself: those of peers and commands, and what an
+//! operation of its own changed besides the names it was about.
+//!
+//! One thread of its own. It waits until every answer that may carry an older state has been given, then
+//! invalidates exactly what changed. Bounded: beyond [`MOST_NAMES`] names, everything the kernel may know is
+//! invalidated instead.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::{Arc, Weak};
+
+use bosr_mount::{Inode, InvalidateError, Invalidator};
+use parking_lot::{Condvar, Mutex};
+
+use super::core::Core;
+use super::inodes::Subject;
+use crate::vault::view::Touched;
+use crate::vault::{ChangeSet, Changes, Name, NodeId, VaultError};
+
+/// Names collected before everything is invalidated in their place.
+const MOST_NAMES: usize = 100_000;
+
+/// Names that an operation of the kernel's own is about: two of a rename, each by its directory and that
+/// directory's front.
+const OWN_NAMES: usize = 4;
+
+/// What the kernel is to be told, and the thread's bell.
+#[derive(Debug, Default)]
+pub(super) struct Invalidations {
+    pending: Mutex<Pending>,
+    woken: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    what: What,
+    closing: bool,
+}
+
+/// What changed.
+#[derive(Debug, Default)]
+pub(super) struct What {
+    names: BTreeSet<(NodeId, Name)>,
+    nodes: BTreeSet<NodeId>,
+    everything: bool,
+}
+
+impl What {
+    fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.nodes.is_empty() && !self.everything
+    }
+
+    fn add(&mut self, more: What) {
+        self.names.extend(more.names);
+        self.nodes.extend(more.nodes);
+        self.everything |= more.everything || self.names.len() > MOST_NAMES;
+        if self.everything {
+            self.names.clear();
+            self.nodes.clear();
+        }
+    }
+}
+
+impl Changes for Invalidations {
+    fn changed(&self, changes: &ChangeSet) {
+        self.push(What {
+            names: changes.names.clone(),
+            nodes: changes.nodes.clone(),
+            everything: changes.everything,
+        });
+    }
+}
+
+impl Invalidations {
+    /// What an operation of the kernel's own changed that the kernel does not know of.
+    pub(super) fn besides(&self, touched: &Touched) -> Option<What> {
+        (touched.everything || touched.names.len() > OWN_NAMES).then(|| What {
+            names: touched.names.clone(),
+            nodes: BTreeSet::new(),
+            everything: touched.everything,
+        })
+    }
+
+    /// Adds to what the kernel is to be told.
+    pub(super) fn push(&self, what: What) {
+        self.pending.lock().what.add(what);
+        self.woken.notify_one();
+    }
+
+    /// Ends the thread.
+    pub(super) fn close(&self) {
+        self.pending.lock().closing = true;
+        self.woken.notify_one();
+    }
+
+    /// Serves until closed, or until the mount or the filesystem is gone.
+    pub(super) fn serve(self: &Arc<Self>, core: &Weak<Core>, kernel: &Invalidator) {
+        loop {
+            let what = {
+                let mut pending = self.pending.lock();
+                while pending.what.is_empty() && !pending.closing {
+                    self.woken.wait(&mut pending);
+                }
+                if pending.closing {
+                    return;
+                }
+                std::mem::take(&mut pending.what)
+            };
+            let Some(core) = core.upgrade() else { return };
+            match kernel.wait_for_earlier().and_then(|()| tell(&core, kernel, &what)) {
+                Ok(()) => {}
+                Err(InvalidateError::Ended) => return,
+                Err(error) => tracing::error!(%error, "the kernel could not be told of a change"),
+            }
+        }
+    }
+}
+
+fn tell(core: &Core, kernel: &Invalidator, what: &What) -> Result<(), InvalidateError> {
+    if what.everything {
+        return tell_all(core, kernel);
+    }
+    for (dir, name) in &what.names {
+        tell_name(core, kernel, dir, name)?;
+    }
+    for node in &what.nodes {
+        tell_node(core, kernel, node)?;
+    }
+    Ok(())
+}
+
+fn tell_name(core: &Core, kernel: &Invalidator, dir: &NodeId, name: &Name) -> Result<(), InvalidateError> {
+    let parent = core.inodes.lock().number(&Subject::Node(*dir));
+    match parent {
+        Some(parent) => kernel.entry(parent, OsStr::from_bytes(name)),
+        None => Ok(()),
+    }
+}
+
+/// A node changed: its attributes, and if it shows another content now, the names that lead to it.
+fn tell_node(core: &Core, kernel: &Invalidator, node: &NodeId) -> Result<(), InvalidateError> {
+    let Some(inode) = core.inodes.lock().number(&Subject::Node(*node)) else { return Ok(()) };
+    kernel.attributes(inode)?;
+    if !core.shows_another(inode) {
+        return Ok(());
+    }
+    let slots = core.vault.read(|tree| tree.scene().slots(node));
+    for (group, name) in slots.unwrap_or_default() {
+        for member in group.members() {
+            tell_name(core, kernel, member, &name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Every name below every directory the kernel may know, and all attributes.
+fn tell_all(core: &Core, kernel: &Invalidator) -> Result<(), InvalidateError> {
+    let known: Vec<(Inode, Subject)> = core.inodes.lock().all();
+    for (inode, subject) in known {
+        kernel.attributes(inode)?;
+        let slots = core.vault.read(|tree| tree.scene().slots(&subject.node()));
+        for (group, name) in slots.unwrap_or_default() {
+            tell_name(core, kernel, &group.front(), &name)?;
+        }
+    }
+    Ok(())
+}
+
+impl Core {
+    /// Whether the tree shows another content than a number stands for.
+    fn shows_another(&self, inode: Inode) -> bool {
+        let Some((subject, shows)) = self.inodes.lock().find(inode).map(|known| (known.subject, known.shows))
+        else {
+            return false;
+        };
+        let facts = self.vault.read(|tree| super::facts::Facts::of(self, tree, subject));
+        match facts {
+            Ok(facts) => facts.shows != shows,
+            Err(VaultError::NotFound) => true,
+            Err(_) => false,
+        }
+    }
+}

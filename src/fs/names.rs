@@ -1,0 +1,301 @@
+//! Names: looking up, making, linking, removing.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+
+use bosr_mount::{
+    Caller, Created, Entry, Error, FileKind, Found, Inode, NewNode as NewSpecial, OpenFlags, Permissions,
+    Reply,
+};
+
+use super::core::{Core, LIFETIME, Ownership};
+use super::errors::{Failure, posix};
+use super::facts::{Facts, subject_of};
+use super::file::File;
+use super::inodes::Subject;
+use crate::vault::NewNode;
+use crate::vault::contents::Content;
+use crate::vault::{self, Attr, Data, Name, NameError, NodeId, VaultError};
+
+/// A name as the kernel gives it.
+pub(super) fn name_of(name: &OsStr) -> Result<Name, Error> {
+    Name::new(name.as_bytes()).map_err(|error| match error {
+        NameError::TooLong => Error::NameTooLong,
+        NameError::Malformed => Error::Invalid,
+    })
+}
+
+impl Core {
+    /// What a name leads to.
+    pub(super) fn lookup(&self, parent: Inode, name: &OsStr) -> Result<Found, Error> {
+        let (dir, name) = (self.directory(parent)?, name_of(name)?);
+        let found = self.facts_at(&dir, &name).map_err(posix)?;
+        Ok(found.map_or(Found::Nothing(LIFETIME), |facts| Found::Entry(facts.look_up(self))))
+    }
+
+    /// What there is to say of a name.
+    pub(super) fn facts_at(&self, dir: &NodeId, name: &Name) -> Result<Option<Facts>, VaultError> {
+        self.vault.read(|tree| match tree.scene().lookup(dir, name)? {
+            Some(entry) => Facts::of(self, tree, subject_of(&entry)).map(Some),
+            None => Ok(None),
+        })
+    }
+
+    /// What there is to say of a number.
+    pub(super) fn facts(&self, inode: Inode) -> Result<Facts, Error> {
+        let subject = self.inodes.lock().find(inode).ok_or(Error::Stale)?.subject;
+        self.vault.read(|tree| Facts::of(self, tree, subject)).map_err(|error| match error {
+            VaultError::NotFound => Error::Stale,
+            other => posix(other),
+        })
+    }
+
+    /// Makes something in a directory.
+    pub(super) fn make(
+        self: &Arc<Self>,
+        caller: Caller,
+        (parent, name): (Inode, &OsStr),
+        permissions: Permissions,
+        data: Option<Data>,
+        reply: Reply<Found>,
+    ) {
+        let (dir, name) = match self.directory(parent).and_then(|dir| Ok((dir, name_of(name)?))) {
+            Ok(place) => place,
+            Err(error) => return reply.fail(error),
+        };
+        self.carry_out(Vec::new(), reply, move |core| {
+            let facts = core.make_node(&caller, &dir, &name, permissions, data.clone())?;
+            core.inodes.lock().touch(parent, core.now());
+            Ok(Found::Entry(facts.look_up(core)))
+        });
+    }
+
+    fn make_node(
+        &self,
+        caller: &Caller,
+        dir: &NodeId,
+        name: &Name,
+        permissions: Permissions,
+        data: Option<Data>,
+    ) -> Result<Facts, VaultError> {
+        let attr = self.new_attr(caller, dir, permissions, data.is_none())?;
+        let new = NewNode { attr, data };
+        let id = self.edit(&[], |tree, draw| tree.create(dir, name, new, draw))?;
+        self.vault.read(|tree| Facts::of(self, tree, Subject::Node(id)))
+    }
+
+    /// Attributes of something new: a directory with the set-group-id bit gives its group, and to
+    /// directories the bit too.
+    fn new_attr(
+        &self,
+        caller: &Caller,
+        dir: &NodeId,
+        permissions: Permissions,
+        is_directory: bool,
+    ) -> Result<Attr, VaultError> {
+        let parent = self.vault.read(|tree| tree.attr(dir))?;
+        let inherits = Permissions::from_mode(parent.mode).sets_group_id();
+        let mut mode = u32::from(permissions.bits());
+        if inherits && is_directory {
+            mode |= 0o2000;
+        }
+        let (uid, gid) = match self.ownership {
+            Ownership::Keep => (caller.uid, if inherits { parent.gid } else { caller.gid }),
+            Ownership::Mounter { uid, gid } => (uid, gid),
+        };
+        let now = self.now();
+        Ok(Attr { mode, uid, gid, mtime: now, birth: now, xattrs: Default::default() })
+    }
+
+    /// Makes a file and opens it, or opens what is there.
+    pub(super) fn create_and_open(
+        self: &Arc<Self>,
+        caller: Caller,
+        (parent, name): (Inode, &OsStr),
+        permissions: Permissions,
+        flags: OpenFlags,
+        reply: Reply<Created>,
+    ) {
+        let (dir, name) = match self.directory(parent).and_then(|dir| Ok((dir, name_of(name)?))) {
+            Ok(place) => place,
+            Err(error) => return reply.fail(error),
+        };
+        self.carry_out(Vec::new(), reply, move |core| {
+            let empty = Some(Data::Content(Content::Empty));
+            let facts = match core.make_node(&caller, &dir, &name, permissions, empty) {
+                Err(VaultError::Exists) if !flags.exclusive => {
+                    core.facts_at(&dir, &name)?.ok_or(VaultError::NotFound)?
+                }
+                made => made?,
+            };
+            let entry = facts.look_up(core);
+            core.inodes.lock().touch(parent, core.now());
+            let opened = core.open_number(&caller, entry.attributes.inode, flags)?;
+            Ok(Created { entry: core.entry_of(entry.attributes.inode, entry), opened })
+        });
+    }
+
+    /// The entry of a number as it is now, or as it was.
+    pub(super) fn entry_of(&self, inode: Inode, before: Entry) -> Entry {
+        self.facts(inode).map_or(before, |facts| facts.entry(self, inode))
+    }
+
+    /// Makes a pipe, socket, device or file without opening it.
+    pub(super) fn make_special(
+        self: &Arc<Self>,
+        caller: Caller,
+        place: (Inode, &OsStr),
+        new: NewSpecial,
+        reply: Reply<Found>,
+    ) {
+        let data = match new.kind {
+            FileKind::File => Data::Content(Content::Empty),
+            FileKind::Fifo => Data::Pipe,
+            FileKind::Socket => Data::Socket,
+            FileKind::CharacterDevice => Data::Device { block: false, rdev: u64::from(new.device) },
+            FileKind::BlockDevice => Data::Device { block: true, rdev: u64::from(new.device) },
+            FileKind::Directory | FileKind::Symlink => return reply.fail(Error::Invalid),
+        };
+        self.make(caller, place, new.permissions, Some(data), reply);
+    }
+
+    /// Gives a file one more name.
+    pub(super) fn add_name(
+        self: &Arc<Self>,
+        inode: Inode,
+        (parent, name): (Inode, &OsStr),
+        reply: Reply<Found>,
+    ) {
+        let place = self.directory(parent).and_then(|dir| Ok((dir, name_of(name)?)));
+        let subject = self.inodes.lock().find(inode).map(|known| (known.subject, known.orphan));
+        let (dir, name, node) = match (place, subject) {
+            (Ok(_), None) => return reply.fail(Error::Stale),
+            (Ok(_), Some((_, true))) => return reply.fail(Error::NotFound),
+            (Ok(_), Some((Subject::Tombstone(..), _))) => return reply.fail(Error::NotPermitted),
+            (Ok((dir, name)), Some((Subject::Node(node), _))) => (dir, name, node),
+            (Err(error), _) => return reply.fail(error),
+        };
+        let files = self.file_at(inode).into_iter().collect();
+        self.carry_out(files, reply, move |core| {
+            core.edit(&[], |tree, draw| tree.link(&node, &dir, &name, draw))?;
+            let now = core.now();
+            core.inodes.lock().touch(inode, now);
+            core.inodes.lock().touch(parent, now);
+            let facts = core.vault.read(|tree| Facts::of(core, tree, Subject::Node(node)))?;
+            Ok(Found::Entry(facts.look_up(core)))
+        });
+    }
+
+    /// Removes the name of something that is no directory.
+    pub(super) fn remove_name(self: &Arc<Self>, parent: Inode, name: &OsStr, reply: Reply<()>) {
+        let (dir, name) = match self.directory(parent).and_then(|dir| Ok((dir, name_of(name)?))) {
+            Ok(place) => place,
+            Err(error) => return reply.fail(error),
+        };
+        let subject = match self.vault.read(|tree| tree.scene().lookup(&dir, &name)) {
+            Ok(entry) => entry.as_ref().map(subject_of),
+            Err(error) => return reply.fail(posix(error)),
+        };
+        let file = subject.and_then(|subject| self.file_by(&subject));
+        self.losing(file, reply, move |core, file| {
+            let loses = core.loses_last_name(&dir, &name)?;
+            let attr = loses.map(|node| core.vault.read(|tree| tree.attr(&node))).transpose()?;
+            let drops = match (loses, file) {
+                (Some(_), Some(file)) => file.state().runs(),
+                _ => Vec::new(),
+            };
+            core.edit(&drops, |tree, draw| {
+                core.still_loses(tree, &dir, &name, loses)?;
+                tree.unlink(&dir, &name, draw)
+            })?;
+            let now = core.now();
+            core.inodes.lock().touch(parent, now);
+            if let Some(subject) = subject {
+                core.lost_name(subject, attr, now);
+            }
+            Ok(())
+        });
+    }
+
+    /// Removes an empty directory.
+    pub(super) fn remove_directory(self: &Arc<Self>, parent: Inode, name: &OsStr, reply: Reply<()>) {
+        let (dir, name) = match self.directory(parent).and_then(|dir| Ok((dir, name_of(name)?))) {
+            Ok(place) => place,
+            Err(error) => return reply.fail(error),
+        };
+        self.carry_out(Vec::new(), reply, move |core| {
+            core.edit(&[], |tree, draw| tree.rmdir(&dir, &name, draw))?;
+            core.inodes.lock().touch(parent, core.now());
+            Ok(())
+        });
+    }
+
+    /// The file of a subject, if it is open or dirty.
+    pub(super) fn file_by(&self, subject: &Subject) -> Option<Arc<File>> {
+        let inodes = self.inodes.lock();
+        let inode = inodes.number(subject)?;
+        inodes.find(inode)?.file.clone()
+    }
+
+    /// The file that would lose its last name if this one went.
+    pub(super) fn loses_last_name(&self, dir: &NodeId, name: &Name) -> Result<Option<NodeId>, VaultError> {
+        self.vault.read(|tree| match tree.scene().lookup(dir, name)? {
+            Some(vault::Entry::Node(node)) => Ok((tree.scene().slots(&node)?.len() == 1).then_some(node)),
+            _ => Ok(None),
+        })
+    }
+
+    /// Fails with `Busy`, to be tried again, if a peer's change came between looking and acting.
+    pub(super) fn still_loses(
+        &self,
+        tree: &vault::Tree,
+        dir: &NodeId,
+        name: &Name,
+        expected: Option<NodeId>,
+    ) -> Result<(), VaultError> {
+        let loses = match tree.scene().lookup(dir, name)? {
+            Some(vault::Entry::Node(node)) => (tree.scene().slots(&node)?.len() == 1).then_some(node),
+            _ => None,
+        };
+        if loses == expected { Ok(()) } else { Err(VaultError::Busy) }
+    }
+
+    /// A subject lost a name; its last one if `last` says what its attributes were.
+    pub(super) fn lost_name(&self, subject: Subject, last: Option<Attr>, now: crate::ambient::WallNanos) {
+        let Some(inode) = self.inodes.lock().number(&subject) else { return };
+        let gone = last.is_some() || matches!(subject, Subject::Tombstone(..));
+        if !gone {
+            return self.inodes.lock().touch(inode, now);
+        }
+        let file = self.file_at(inode);
+        if let (Some(file), Some(attr)) = (&file, last) {
+            file.state().become_orphan(attr);
+        }
+        self.inodes.lock().orphan(inode);
+        if let Some(file) = file {
+            self.close_if_unused(&file);
+        }
+    }
+
+    /// Carries out what takes a file's name away, with no worker having the file in hand.
+    pub(super) fn losing<F>(self: &Arc<Self>, file: Option<Arc<File>>, mut reply: Reply<()>, operation: F)
+    where
+        F: Fn(&Core, Option<&File>) -> Result<(), Failure> + Send + 'static,
+    {
+        let held = file.as_ref().map(|file| file.try_hold());
+        if !matches!(held, Some(None)) {
+            match operation(self, file.as_deref()) {
+                Err(failure) if failure.is_busy() => {}
+                done => return reply.answer(done.map_err(posix)),
+            }
+        }
+        drop(held);
+        reply.park();
+        let core = Arc::clone(self);
+        self.workers.run(move || {
+            let _held = file.as_ref().map(|file| file.hold());
+            reply.answer(core.until_room(|| operation(&core, file.as_deref())).map_err(posix));
+        });
+    }
+}

@@ -1,0 +1,38 @@
+//! First sync of an empty vault from a populated one, over a shaped link between two network namespaces.
+#![allow(clippy::disallowed_methods)]
+
+mod support;
+
+use support::host::Host;
+use support::link::Link;
+use support::tree;
+
+/// A real tree of 5,000 files and 500 MB arrives whole, and nothing is sent twice.
+#[test]
+fn an_empty_device_receives_a_real_tree() {
+    let link = Link::new("1gbit");
+    let a = Host::in_namespace("desk", link.namespace(0));
+    let b = Host::in_namespace("laptop", link.namespace(1));
+    a.init();
+    a.mount();
+    tree::fill(&a.mountpoint(), 5_000, 300_000_000);
+    // What the sources lack of 500 MB.
+    support::shell(&a.mountpoint(), "head -c 100000000 /dev/urandom > more.bin");
+    let listen = format!("{}:4747", Link::ADDRESSES[0]);
+    b.join(&a, Some(&listen));
+    b.mount();
+    b.ok(&["sync"]);
+    tree::assert_same(&a.mountpoint(), &b.mountpoint());
+    assert!(!a.root().is_empty());
+    assert_eq!(a.root(), b.root());
+
+    let before = link.bytes();
+    b.ok(&["sync"]);
+    let again = link.bytes() - before;
+    eprintln!("a second sync moved {again} bytes");
+    assert!(again < 4096, "a second sync moved {again} bytes");
+    for host in [&a, &b] {
+        host.unmount();
+        host.fsck();
+    }
+}

@@ -1,0 +1,117 @@
+//! Two mounted vaults with `sync --follow` beside them: what is done on one side shows on the other, in the
+//! mount, without a remount.
+#![allow(clippy::disallowed_methods)]
+
+mod support;
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use support::host::{Host, Running};
+use support::link::Link;
+use support::until;
+
+/// The plan's deadline for convergence.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Two devices of one vault, mounted.
+struct Pair {
+    hosts: [Host; 2],
+    _link: Link,
+}
+
+fn pair() -> Pair {
+    let link = Link::new("1gbit");
+    let hosts =
+        [Host::in_namespace("desk", link.namespace(0)), Host::in_namespace("laptop", link.namespace(1))];
+    hosts[0].init();
+    hosts[0].mount();
+    hosts[1].join(&hosts[0], Some(&format!("{}:4747", Link::ADDRESSES[0])));
+    hosts[1].mount();
+    Pair { hosts, _link: link }
+}
+
+fn follow(host: &Host) -> Running {
+    host.spawn("follow.log", &["sync", "--follow"])
+}
+
+/// Does `act` in one mount and waits until the other shows it.
+fn shows(times: &mut Vec<Duration>, what: &str, act: impl FnOnce(), seen: impl FnMut() -> bool) {
+    act();
+    times.push(until(what, DEADLINE, seen));
+}
+
+fn read(path: &Path) -> Vec<u8> {
+    fs::read(path).unwrap_or_default()
+}
+
+/// Every kind of change, in both directions, twenty rounds, with the distribution of the delays.
+#[test]
+fn changes_show_on_the_other_side_within_the_deadline() {
+    let pair = pair();
+    let _following: Vec<Running> = pair.hosts.iter().map(follow).collect();
+    let mounts: Vec<_> = pair.hosts.iter().map(Host::mountpoint).collect();
+    let mut times = Vec::new();
+    for round in 0..20 {
+        let (here, there) = (&mounts[round % 2], &mounts[(round + 1) % 2]);
+        one_of_each(&mut times, here, there, round);
+    }
+    times.sort();
+    let at = |share: usize| times[(times.len() - 1) * share / 100];
+    eprintln!(
+        "{} changes: median {:?}, 90 % {:?}, 99 % {:?}, longest {:?}",
+        times.len(),
+        at(50),
+        at(90),
+        at(99),
+        at(100)
+    );
+}
+
+fn one_of_each(times: &mut Vec<Duration>, here: &Path, there: &Path, round: usize) {
+    let name = format!("note {round}.txt");
+    let (mine, theirs) = (here.join(&name), there.join(&name));
+    let text = format!("round {round}\n").into_bytes();
+    shows(times, "a new file", || fs::write(&mine, &text).unwrap(), || read(&theirs) == text);
+    let longer = [&text[..], b"and more\n"].concat();
+    let append = || {
+        fs::OpenOptions::new().append(true).open(&mine).unwrap().write_all(b"and more\n").unwrap();
+    };
+    shows(times, "an append", append, || read(&theirs) == longer);
+    let renamed = format!("renamed {round}");
+    shows(
+        times,
+        "a rename",
+        || fs::rename(&mine, here.join(&renamed)).unwrap(),
+        || !theirs.exists() && read(&there.join(&renamed)) == longer,
+    );
+    let folder = format!("folder {round}");
+    let moved = || {
+        fs::create_dir(here.join(&folder)).unwrap();
+        fs::rename(here.join(&renamed), here.join(&folder).join("inside")).unwrap();
+    };
+    let inside = there.join(&folder).join("inside");
+    shows(times, "a move", moved, || !there.join(&renamed).exists() && read(&inside) == longer);
+    let delete = || fs::remove_dir_all(here.join(&folder)).unwrap();
+    shows(times, "a deletion", delete, || !there.join(&folder).exists());
+}
+
+/// Mount first or follow first: both orders end in the same owner, and one outlives the other.
+#[test]
+fn mount_and_follow_go_side_by_side_in_either_order() {
+    let pair = pair();
+    let [desk, laptop] = &pair.hosts;
+    desk.unmount();
+    let following = [follow(desk), follow(laptop)];
+    until("an owner", DEADLINE, || desk.owner().is_some());
+    let owner = desk.owner();
+    desk.mount();
+    assert_eq!(desk.owner(), owner, "the mount joins the owner that follow started");
+    fs::write(desk.mountpoint().join("a"), "from the desk").unwrap();
+    until("the file", DEADLINE, || read(&laptop.mountpoint().join("a")) == b"from the desk");
+    let [desk_follow, _laptop_follow] = following;
+    assert_eq!(desk_follow.interrupt(), Some(0));
+    assert_eq!(read(&desk.mountpoint().join("a")), b"from the desk", "Ctrl-C unmounts nothing of others");
+}

@@ -1,0 +1,47 @@
+//! A transfer that is killed on either side, again and again, completes, resending at most what was in flight.
+#![allow(clippy::disallowed_methods)]
+
+mod support;
+
+use std::time::Duration;
+
+use support::host::Host;
+use support::link::Link;
+use support::{shell, tree, until};
+
+/// What the receiver may have in flight, in bytes: the window it grants a peer.
+const WINDOW: u64 = 64 << 20;
+const SIZE: u64 = 300_000_000;
+
+/// Ten kills at pseudo-random moments of a 300 MB transfer, of the sender and the receiver in turn.
+#[test]
+fn a_killed_transfer_goes_on_where_it_was() {
+    let link = Link::new("1gbit");
+    let a = Host::in_namespace("desk", link.namespace(0));
+    let b = Host::in_namespace("laptop", link.namespace(1));
+    a.init();
+    a.mount();
+    b.join(&a, Some(&format!("{}:4747", Link::ADDRESSES[0])));
+    shell(&a.mountpoint(), &format!("head -c {SIZE} /dev/urandom > large.bin"));
+    b.mount();
+    let start = link.bytes();
+    for kill in 0..10 {
+        let goal = start + SIZE / 11 * (kill + 1) + (kill * 7919 * 104_729) % (SIZE / 20);
+        let sync = b.spawn("sync.log", &["sync"]);
+        until("some progress", Duration::from_secs(60), || link.bytes() >= goal);
+        let victim = if kill % 2 == 0 { &a } else { &b };
+        victim.kill_owner();
+        drop(sync);
+        victim.mount();
+    }
+    b.ok(&["sync"]);
+    until("equal roots", Duration::from_secs(30), || a.root() == b.root());
+    tree::assert_same(&a.mountpoint(), &b.mountpoint());
+    let moved = link.bytes() - start;
+    eprintln!("{moved} bytes for {SIZE}, with ten kills");
+    assert!(moved < SIZE / 100 * 105 + 10 * WINDOW, "{moved} bytes crossed the wire");
+    for host in [&a, &b] {
+        host.unmount();
+        host.fsck();
+    }
+}
