@@ -26,7 +26,7 @@ pub fn derive(ikm: &[u8], salt: &[u8], info: &[u8]) -> Key {
     key
 }
 
-/// As [`derive`], for any output of at most 8160 bytes.
+/// As [`derive()`], for any output of at most 8160 bytes.
 ///
 /// # Errors
 /// [`CryptoError::TooLong`] for a longer one.
