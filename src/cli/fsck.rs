@@ -14,8 +14,9 @@ pub(super) async fn run(context: &Context) -> Result<Exit, Problem> {
     let checked = checked?;
     context.output.result(&checked, || {
         let mut text: String = checked.damage.iter().map(|line| format!("{line}\n")).collect();
-        let verdict = if checked.damage.is_empty() { "all whole" } else { "damage found" };
-        text.push_str(&format!("{} objects checked: {verdict}\n", checked.objects));
+        if checked.damage.is_empty() && !context.output.quiet {
+            text.push_str("Everything is whole.\n");
+        }
         text
     })?;
     Ok(if checked.damage.is_empty() { Exit::Done } else { Exit::Damage })

@@ -43,7 +43,7 @@ impl Init {
         }
         let device = self.device.clone().unwrap_or_else(default_device);
         let unlock = new_key(context)?;
-        create::create(target, &unlock, &device, &context.ambient).await?;
+        create::create(target, unlock, &device, &context.ambient).await?;
         record_key(context)?;
         let made = Made {
             version: crate::daemon::api::VERSION,

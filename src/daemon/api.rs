@@ -296,8 +296,6 @@ pub struct MountRequest {
 pub struct Checked {
     /// Version of the schema.
     pub version: u32,
-    /// Objects looked at.
-    pub objects: u64,
     /// What is damaged, a line each.
     pub damage: Vec<String>,
 }

@@ -1,24 +1,63 @@
 //! A new vault on this machine.
 
+use std::sync::Arc;
+
 use super::error::DaemonError;
+use super::opening::{OpenVault, life, store_error, vault_error};
 use super::target::Target;
 use crate::ambient::Ambient;
-use crate::crypto::Unlock;
+use crate::crypto::{Argon2Cost, CryptoError, Keyring, Unlock, VaultFile};
+use crate::store::Store;
+use crate::store::disk::OsDisk;
+use crate::store::lock::StoreLock;
+use crate::vault::Vault;
 
 /// What this device is called unless the user says otherwise: the name of the machine.
 pub fn default_device() -> String {
     let host = nix::unistd::gethostname().ok().map(|name| name.to_string_lossy().into_owned());
-    host.and_then(|name| name.split('.').next().map(str::to_owned))
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "device".to_owned())
+    let first = host.as_deref().and_then(|name| name.split('.').next()).filter(|name| !name.is_empty());
+    first.unwrap_or("device").to_owned()
 }
 
 /// Makes a vault of one device at `target`.
 pub async fn create(
-    _target: &Target,
-    _unlock: &Unlock,
-    _device: &str,
-    _ambient: &Ambient,
+    target: &Target,
+    unlock: Unlock,
+    device: &str,
+    ambient: &Ambient,
 ) -> Result<(), DaemonError> {
-    Err(DaemonError::Internal { what: "init".into(), causes: vec!["not built in yet".into()] })
+    let (target, device, ambient) = (target.clone(), device.to_owned(), ambient.clone());
+    let made = tokio::task::spawn_blocking(move || {
+        let keyring = Keyring::generate(ambient.entropy.as_ref());
+        let (store, keyring, _lock) = create_store(&target, keyring, &unlock, &ambient)?;
+        let made = Vault::create(store, keyring.device().public(), &device, ambient);
+        let vault = made.map_err(|error| vault_error("making the vault", error))?;
+        OpenVault::made(vault)?.close()
+    });
+    made.await.unwrap_or_else(|error| Err(DaemonError::internal("making the vault", &error)))
+}
+
+/// Makes the store of a vault with these keys, which `unlock` opens from now on, and takes its lock.
+pub(super) fn create_store(
+    target: &Target,
+    mut keyring: Keyring,
+    unlock: &Unlock,
+    ambient: &Ambient,
+) -> Result<(Arc<Store>, Arc<Keyring>, StoreLock), DaemonError> {
+    if target.exists() {
+        return Err(DaemonError::AlreadyInitialised { store: target.store_shown() });
+    }
+    let disk = OsDisk::new(&target.store);
+    disk.make_root().map_err(|error| DaemonError::setup(target.store_shown(), &error))?;
+    let lock = super::owner::acquire(target)?;
+    let file = VaultFile::create(&mut keyring, unlock, Argon2Cost::default(), ambient.entropy.as_ref());
+    let file = file.map_err(|error| match error {
+        CryptoError::KeyFile(_) => DaemonError::setup("the key file", &error),
+        _ => DaemonError::internal("making the keys", &error),
+    })?;
+    let keyring = Arc::new(keyring);
+    let disk = Arc::new(disk);
+    life(target, &disk, keyring.vault_id(), ambient)?;
+    let store = Store::create(disk, &file, keyring.clone(), ambient.clone());
+    Ok((Arc::new(store.map_err(|error| store_error(target, error))?), keyring, lock))
 }

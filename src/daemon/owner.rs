@@ -107,7 +107,7 @@ impl Owner {
     }
 }
 
-fn acquire(target: &Target) -> Result<StoreLock, DaemonError> {
+pub(super) fn acquire(target: &Target) -> Result<StoreLock, DaemonError> {
     StoreLock::acquire(&target.store).map_err(|error| match error {
         LockError::Held(holder) => {
             DaemonError::InUse { store: target.store_shown(), pid: holder.map(|holder| holder.pid) }

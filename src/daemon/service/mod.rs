@@ -13,16 +13,21 @@ mod status;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::task::spawn_blocking;
 
+use super::config::VaultConfig;
 use super::error::DaemonError;
 use super::lease::{Lease, LeaseKind, Leases};
+use super::opening::OpenVault;
 use super::owner::Role;
 use super::socket::Stop;
 use super::target::Target;
 use crate::ambient::Ambient;
 use crate::crypto::Keyring;
+use crate::vault::Vault;
 
 pub use files::NewFile;
+use mounts::Mounts;
 
 /// An open vault and everything that runs for it.
 pub struct Service {
@@ -31,22 +36,39 @@ pub struct Service {
     leases: Arc<Leases>,
     stop: Stop,
     ambient: Ambient,
+    settings: Mutex<VaultConfig>,
+    vault: Arc<Vault>,
+    /// Taken when it closes.
+    open: Mutex<Option<OpenVault>>,
     opened: Mutex<Option<Lease>>,
+    mounts: Mounts,
 }
 
 impl Service {
     /// Opens the vault. The caller holds its lock.
     pub async fn open(
         target: &Target,
-        _keyring: Arc<Keyring>,
+        keyring: Arc<Keyring>,
         _listen: Option<String>,
         role: Role,
         leases: Arc<Leases>,
         stop: Stop,
         ambient: Ambient,
     ) -> Result<Arc<Service>, DaemonError> {
-        let target = target.clone();
-        Ok(Arc::new(Service { target, role, leases, stop, ambient, opened: Mutex::new(None) }))
+        let (place, surroundings) = (target.clone(), ambient.clone());
+        let open = blocking(move || OpenVault::open(&place, keyring, &surroundings)).await?;
+        Ok(Arc::new(Service {
+            target: target.clone(),
+            role,
+            leases,
+            stop,
+            ambient,
+            settings: Mutex::new(target.settings.clone()),
+            vault: open.vault.clone(),
+            open: Mutex::new(Some(open)),
+            opened: Mutex::new(None),
+            mounts: Mounts::default(),
+        }))
     }
 
     /// Whether it stays as long as there are leases.
@@ -64,10 +86,33 @@ impl Service {
         self.opened.lock().take();
     }
 
+    /// Other settings from the configuration: they hold from now on.
+    pub fn configure(&self, settings: VaultConfig) {
+        *self.settings.lock() = settings;
+    }
+
     /// Ends everything that runs and closes the vault. All that was stored is durable then.
     pub async fn close(&self) -> Result<(), DaemonError> {
-        Ok(())
+        self.end_mounts().await;
+        let Some(open) = self.open.lock().take() else { return Ok(()) };
+        blocking(move || open.close()).await
     }
+
+    /// Does blocking work on the vault.
+    async fn on_vault<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Arc<Vault>) -> Result<R, DaemonError> + Send + 'static,
+    ) -> Result<R, DaemonError> {
+        let vault = self.vault.clone();
+        blocking(move || work(&vault)).await
+    }
+}
+
+/// Does work that may wait for the disk where waiting harms nobody.
+async fn blocking<R: Send + 'static>(
+    work: impl FnOnce() -> Result<R, DaemonError> + Send + 'static,
+) -> Result<R, DaemonError> {
+    spawn_blocking(work).await.unwrap_or_else(|error| Err(DaemonError::internal("the work", &error)))
 }
 
 /// An action whose part of the program is not there yet.

@@ -1,8 +1,21 @@
 //! The mounts of the vault.
 
+use parking_lot::Mutex;
+
 use super::super::api::MountRequest;
 use super::super::error::DaemonError;
 use super::{Service, missing};
+
+/// The mounts that there are.
+#[derive(Default)]
+pub(super) struct Mounts(Mutex<Vec<String>>);
+
+impl Mounts {
+    /// Where they are.
+    pub(super) fn places(&self) -> Vec<String> {
+        self.0.lock().clone()
+    }
+}
 
 impl Service {
     /// Mounts the vault; returns when the mount is ready.
@@ -19,4 +32,7 @@ impl Service {
     pub async fn mount_ended(&self, _dir: &str) -> Result<(), DaemonError> {
         missing("mount")
     }
+
+    /// Ends all of them.
+    pub(super) async fn end_mounts(&self) {}
 }

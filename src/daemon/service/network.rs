@@ -7,6 +7,11 @@ use super::super::updates::Reporter;
 use super::{Service, missing};
 
 impl Service {
+    /// Where peers reach this vault.
+    pub(super) fn listening(&self) -> Option<String> {
+        None
+    }
+
     /// Makes a ticket and waits until a device has joined with it or it has expired.
     pub async fn invite(&self, _reporter: Reporter<Invitation>) -> Result<(), DaemonError> {
         let _lease = self.leases.take(LeaseKind::Invitation);
