@@ -1,6 +1,6 @@
 //! What a person can do about an error.
 
-use crate::daemon::error::DaemonError;
+use crate::daemon::error::{DaemonError, MountTrouble};
 
 /// One clause, to stand behind the error on its line.
 pub(super) fn for_error(error: &DaemonError) -> Option<String> {
@@ -27,12 +27,33 @@ pub(super) fn for_error(error: &DaemonError) -> Option<String> {
         DaemonError::Partial { .. } => "run it again: what has arrived is kept",
         DaemonError::Ticket { .. } => "make a new one with `bosr invite`",
         DaemonError::Listen { .. } => "choose another address with --listen",
+        DaemonError::Mount { trouble, .. } => return for_mount(*trouble).map(str::to_owned),
+        DaemonError::MountBusy { .. } => "close what uses it (`fuser -vm` tells), then try again",
         DaemonError::NotMounted { .. } => "see `bosr status`",
         DaemonError::Setup { .. }
         | DaemonError::Refused { .. }
         | DaemonError::Refusal { .. }
-        | DaemonError::Mount { .. }
+        | DaemonError::Unmount { .. }
         | DaemonError::Internal { .. } => return None,
     };
     Some(advice.to_owned())
+}
+
+fn for_mount(trouble: MountTrouble) -> Option<&'static str> {
+    Some(match trouble {
+        MountTrouble::NotFound => "make it with mkdir",
+        MountTrouble::NotDirectory => "name a directory",
+        MountTrouble::NotEmpty => "choose an empty directory, or mount over it with -o nonempty",
+        MountTrouble::AlreadyMounted => "use it, or `bosr unmount` it first",
+        MountTrouble::UnknownOption => "see `bosr mount --help`",
+        MountTrouble::NoDevice => {
+            "load the module with `modprobe fuse`; in a container, pass --device /dev/fuse"
+        }
+        MountTrouble::DeviceNotPermitted => "make /dev/fuse readable and writable for this user",
+        MountTrouble::NoFusermount => "install fuse3",
+        MountTrouble::OthersNotAllowed => "add user_allow_other there, or leave allow_other out",
+        MountTrouble::NotPermitted => "choose a directory of your own",
+        MountTrouble::Dead => "unmount it with `fusermount3 -u`, or as root with `umount -l`",
+        MountTrouble::Other => return None,
+    })
 }

@@ -23,7 +23,8 @@ pub(super) struct Mount {
     /// Stay in the foreground; Ctrl-C unmounts
     #[arg(short, long)]
     pub(super) foreground: bool,
-    /// Mount options, separated by commas: ro, noatime, allow_other, nosuid, nodev, noexec
+    /// Mount options, separated by commas: ro, noatime, allow_other, nonempty, suid, dev,
+    /// owner=keep|mounter (whether users and groups are kept, or all files belong to who mounts)
     #[arg(short = 'o', long = "options", value_name = "OPTS", value_delimiter = ',')]
     pub(super) options: Vec<String>,
     #[command(flatten)]
@@ -32,7 +33,7 @@ pub(super) struct Mount {
 
 impl Mount {
     pub(super) async fn run(&self, context: &Context) -> Result<Exit, Problem> {
-        let request = MountRequest { dir: utf8(&place(&self.dir)?)?, options: self.options.clone() };
+        let request = MountRequest { dir: utf8(&resolve(&self.dir))?, options: self.options.clone() };
         let need = if self.foreground { Need::OwnerHere } else { Need::Owner };
         let reached = context.reach(need, &self.listening).await?;
         if let Err(error) = reached.client.mount(&request).await {
@@ -70,22 +71,6 @@ async fn stay(context: &Context, reached: Reached, dir: &str) -> Result<Exit, Pr
     }
     reached.close().await?;
     Ok(Exit::Done)
-}
-
-/// The folder to mount on: absolute and without links, as the kernel names the mount.
-fn place(dir: &Path) -> Result<PathBuf, Problem> {
-    let found = resolve(dir);
-    match std::fs::metadata(&found) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err(Problem::new(Exit::Failed, format!("there is no folder {}", dir.display()))
-                .advise("make it with mkdir"))
-        }
-        Ok(metadata) if !metadata.is_dir() => {
-            Err(Problem::new(Exit::Failed, format!("{} is not a folder", dir.display())).advise("name one"))
-        }
-        // A mount whose process has died fails here (ENOTCONN); mounting clears it.
-        Err(_) | Ok(_) => Ok(found),
-    }
 }
 
 /// `dir` absolute and without links in the folders above it. The folder itself is not looked into: it may be

@@ -62,11 +62,34 @@ pub enum DaemonError {
     #[error("cannot listen on {address}")]
     Listen { address: String, causes: Vec<String> },
     #[error("cannot mount on {dir}")]
-    Mount { dir: String, causes: Vec<String> },
+    Mount { dir: String, trouble: MountTrouble, causes: Vec<String> },
+    #[error("{dir} is in use")]
+    MountBusy { dir: String },
+    #[error("cannot unmount {dir}")]
+    Unmount { dir: String, causes: Vec<String> },
     #[error("nothing of this vault is mounted on {dir}")]
     NotMounted { dir: String },
     #[error("{what} failed")]
     Internal { what: String, causes: Vec<String> },
+}
+
+/// What kept a vault from being mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the causes beside it say what each is")]
+pub enum MountTrouble {
+    NotFound,
+    NotDirectory,
+    NotEmpty,
+    AlreadyMounted,
+    UnknownOption,
+    NoDevice,
+    DeviceNotPermitted,
+    NoFusermount,
+    OthersNotAllowed,
+    NotPermitted,
+    Dead,
+    Other,
 }
 
 impl DaemonError {
@@ -80,6 +103,7 @@ impl DaemonError {
             | DaemonError::Partial { causes, .. }
             | DaemonError::Listen { causes, .. }
             | DaemonError::Mount { causes, .. }
+            | DaemonError::Unmount { causes, .. }
             | DaemonError::Internal { causes, .. } => causes,
             _ => &[],
         }

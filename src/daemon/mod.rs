@@ -21,6 +21,7 @@ pub mod handoff;
 pub mod join;
 pub mod key_source;
 pub mod lease;
+pub mod mount_options;
 pub mod opening;
 pub mod owner;
 pub mod paths;

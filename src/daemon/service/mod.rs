@@ -67,7 +67,7 @@ impl Service {
             vault: open.vault.clone(),
             open: Mutex::new(Some(open)),
             opened: Mutex::new(None),
-            mounts: Mounts::default(),
+            mounts: Mounts::new(),
         }))
     }
 

@@ -1,0 +1,72 @@
+//! Mount options as people write them after `-o`.
+
+use bosr_mount::MountOptions;
+
+use crate::fs::Ownership;
+
+/// How a vault is mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HowMounted {
+    /// What the kernel is told.
+    pub kernel: MountOptions,
+    /// Who files belong to.
+    pub ownership: Ownership,
+}
+
+/// Reads options for a mount by this user; the option that is none, if there is one. Of two that contradict
+/// each other the later counts.
+pub fn parse(options: &[String], uid: u32, gid: u32) -> Result<HowMounted, String> {
+    let mine = Ownership::Mounter { uid, gid };
+    let ownership = if uid == 0 { Ownership::Keep } else { mine };
+    let mut how = HowMounted { kernel: MountOptions::default(), ownership };
+    for option in options.iter().flat_map(|given| given.split(',')).filter(|option| !option.is_empty()) {
+        match option {
+            "ro" => how.kernel.read_only = true,
+            "rw" => how.kernel.read_only = false,
+            "noatime" => how.kernel.no_access_times = true,
+            "atime" | "relatime" => how.kernel.no_access_times = false,
+            "allow_other" => how.kernel.allow_other = true,
+            "suid" => how.kernel.set_id = true,
+            "nosuid" => how.kernel.set_id = false,
+            "dev" => how.kernel.devices = true,
+            "nodev" => how.kernel.devices = false,
+            "nonempty" => how.kernel.over_entries = true,
+            "owner=keep" => how.ownership = Ownership::Keep,
+            "owner=mounter" => how.ownership = mine,
+            // What mount(8) adds by itself for lines of fstab.
+            "defaults" | "auto" | "noauto" | "user" | "nouser" | "nofail" | "_netdev" => {}
+            other => return Err(other.to_owned()),
+        }
+    }
+    Ok(how)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(text: &str) -> Vec<String> {
+        vec![text.to_owned()]
+    }
+
+    #[test]
+    fn options_mean_what_they_mean_to_other_filesystems() {
+        let how = parse(&options("ro,noatime,allow_other,defaults"), 1000, 100).unwrap();
+        assert!(how.kernel.read_only && how.kernel.no_access_times && how.kernel.allow_other);
+        assert_eq!(how.ownership, Ownership::Mounter { uid: 1000, gid: 100 });
+        assert!(!parse(&options("ro,rw"), 0, 0).unwrap().kernel.read_only);
+    }
+
+    #[test]
+    fn root_keeps_owners_unless_told_otherwise() {
+        assert_eq!(parse(&[], 0, 0).unwrap().ownership, Ownership::Keep);
+        let told = parse(&options("owner=mounter"), 0, 0).unwrap();
+        assert_eq!(told.ownership, Ownership::Mounter { uid: 0, gid: 0 });
+        assert_eq!(parse(&options("owner=keep"), 7, 7).unwrap().ownership, Ownership::Keep);
+    }
+
+    #[test]
+    fn an_unknown_option_is_named() {
+        assert_eq!(parse(&options("ro,colour=red"), 0, 0), Err("colour=red".to_owned()));
+    }
+}
