@@ -48,6 +48,11 @@ impl<T: Copy + Ord> Group<T> {
         self.state.lock().failed
     }
 
+    /// Nothing more becomes durable: a sync failed elsewhere.
+    pub(super) fn fail(&self) {
+        self.state.lock().failed = true;
+    }
+
     /// Returns once everything before `upto` is durable. `round` writes out and syncs what there is and
     /// returns the mark it covered; it runs without a lock, in one thread at a time.
     pub(super) fn wait(

@@ -1,9 +1,11 @@
 //! The log, the journal, the index, recovery.
 
+mod bytes;
 pub mod disk;
 mod error;
 mod group;
 pub mod lock;
+mod log;
 pub mod mark;
 mod options;
 mod position;
