@@ -4,6 +4,7 @@ mod bytes;
 pub mod disk;
 mod error;
 mod group;
+mod index;
 pub mod lock;
 mod log;
 pub mod mark;

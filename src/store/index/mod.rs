@@ -1,0 +1,279 @@
+//! The index: where each object lies in the log.
+//!
+//! Owns `index.redb` and the objects that are not in it yet. Everything here is derived from the log: a file
+//! that is missing, of another vault, damaged or that the disk fails on is made anew, in memory if need be.
+//!
+//! # Invariants
+//! - The file never names a place at or after [`Contents::covered`], and `covered` is never beyond what was
+//!   durable in the log. Objects from there on are in `recent`.
+//! - `covered` in the file as durable is where reading the log again begins after a crash.
+//!
+//! Not promised: that a place it names holds what it says. Readers check the frame.
+
+mod backend;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+use redb::backends::InMemoryBackend;
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+
+use self::backend::SealedFile;
+use super::disk::Disk;
+use super::options::Options;
+use super::position::LogPosition;
+use crate::ambient::Entropy;
+use crate::crypto::{Keyring, ObjectId};
+
+/// Object id → position, length of the body.
+const OBJECTS: TableDefinition<'_, &[u8; 32], (u64, u32)> = TableDefinition::new("store.objects");
+/// Local frames since the last whole one (and that one): position → length of the body.
+const LOCALS: TableDefinition<'_, u64, u32> = TableDefinition::new("store.locals");
+/// `covered` → log position.
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("store.meta");
+const COVERED: &str = "covered";
+
+/// Where a frame lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) position: LogPosition,
+    pub(super) body_len: u32,
+}
+
+/// What the log has that the index file lacks.
+#[derive(Debug, Default)]
+struct Recent {
+    objects: HashMap<ObjectId, Place>,
+    /// In the order of the log; `true` for a whole one.
+    locals: Vec<(Place, bool)>,
+}
+
+/// The open index.
+#[derive(Debug)]
+pub(super) struct Index {
+    db: RwLock<Option<Arc<Database>>>,
+    recent: RwLock<Recent>,
+    /// Held while entries go from `recent` into the file: the position covered durably.
+    moving: Mutex<LogPosition>,
+    disk: Arc<dyn Disk>,
+    entropy: Arc<dyn Entropy>,
+    options: Options,
+}
+
+/// What an index file holds when it is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Contents {
+    /// Everything in the log before this is in it.
+    pub(super) covered: LogPosition,
+    /// The local frames it knows.
+    pub(super) locals: Vec<Place>,
+}
+
+type Result<T> = std::result::Result<T, redb::Error>;
+
+impl Index {
+    /// Opens the file, if there is one that can be used.
+    pub(super) fn open(
+        disk: Arc<dyn Disk>,
+        keyring: &Keyring,
+        entropy: Arc<dyn Entropy>,
+        options: &Options,
+    ) -> (Self, Option<Contents>) {
+        let index = Index {
+            db: RwLock::new(None),
+            recent: RwLock::default(),
+            moving: Mutex::new(LogPosition::START),
+            disk,
+            entropy,
+            options: options.clone(),
+        };
+        let contents = index.reopen(keyring).ok();
+        (index, contents)
+    }
+
+    /// Opens the file again, after a failure or at first.
+    pub(super) fn reopen(&self, keyring: &Keyring) -> Result<Contents> {
+        let mut moving = self.moving.lock();
+        let mut db = self.db.write();
+        *db = None;
+        let file = SealedFile::open(self.disk.as_ref(), keyring, self.entropy.clone())?;
+        let opened = self.builder().create_with_backend(file)?;
+        let contents = contents(&opened)?;
+        *moving = contents.covered;
+        *db = Some(Arc::new(opened));
+        Ok(contents)
+    }
+
+    /// Begins an empty file; where the disk does not let us, an index in memory.
+    pub(super) fn recreate(&self, keyring: &Keyring) -> Result<()> {
+        let mut moving = self.moving.lock();
+        let mut db = self.db.write();
+        *db = None;
+        *moving = LogPosition::START;
+        let made = SealedFile::create(self.disk.as_ref(), keyring, self.entropy.clone())
+            .map_err(redb::Error::from)
+            .and_then(|file| self.begin(self.builder().create_with_backend(file)?));
+        *db = Some(Arc::new(match made {
+            Ok(made) => made,
+            Err(error) => {
+                tracing::warn!(%error, "the index cannot be written; it is kept in memory");
+                self.begin(self.builder().create_with_backend(InMemoryBackend::new())?)?
+            }
+        }));
+        Ok(())
+    }
+
+    fn begin(&self, db: Database) -> Result<Database> {
+        let mut txn = db.begin_write()?;
+        txn.set_quick_repair(true);
+        txn.open_table(OBJECTS)?;
+        txn.open_table(LOCALS)?;
+        txn.open_table(META)?.insert(COVERED, LogPosition::START.to_u64())?;
+        txn.commit()?;
+        Ok(db)
+    }
+
+    fn builder(&self) -> redb::Builder {
+        let mut builder = Database::builder();
+        builder.set_cache_size(self.options.index_cache);
+        builder
+    }
+
+    fn db(&self) -> Result<Arc<Database>> {
+        let closed = || redb::Error::Io(std::io::Error::other("the index is closed"));
+        self.db.read().clone().ok_or_else(closed)
+    }
+
+    /// Where an object lies.
+    pub(super) fn find(&self, id: &ObjectId) -> Result<Option<Place>> {
+        if let Some(place) = self.recent.read().objects.get(id) {
+            return Ok(Some(*place));
+        }
+        let txn = self.db()?.begin_read()?;
+        let found = txn.open_table(OBJECTS)?.get(&id.0)?.map(|entry| place(entry.value()));
+        if found.is_some() {
+            return Ok(found);
+        }
+        // It may have moved from `recent` into the file since `recent` was asked; the reverse never happens.
+        Ok(self.recent.read().objects.get(id).copied())
+    }
+
+    /// Notes an object, unless one of this id is noted since the last batch already.
+    pub(super) fn note(&self, id: ObjectId, place: Place, replace: bool) -> bool {
+        let mut recent = self.recent.write();
+        if !replace && recent.objects.contains_key(&id) {
+            return false;
+        }
+        recent.objects.insert(id, place);
+        true
+    }
+
+    /// Notes a local frame.
+    pub(super) fn note_local(&self, place: Place, whole: bool) {
+        self.recent.write().locals.push((place, whole));
+    }
+
+    /// Whether enough is new for a batch.
+    pub(super) fn is_batch_due(&self) -> bool {
+        let recent = self.recent.read();
+        recent.objects.len() + recent.locals.len() >= self.options.index_batch
+    }
+
+    /// Brings everything before `durable` into the file; makes that durable if `force`d, or if the log has
+    /// grown enough since the last time.
+    pub(super) fn absorb(&self, durable: LogPosition, force: bool) -> Result<()> {
+        let mut covered = self.moving.lock();
+        let (mut objects, locals) = self.before(durable);
+        objects.sort_unstable_by_key(|(id, _)| *id);
+        let far = durable.segment() > covered.segment()
+            || u64::from(durable.offset() - covered.offset().min(durable.offset()))
+                >= self.options.index_checkpoint;
+        let immediate = force || far;
+        let mut txn = self.db()?.begin_write()?;
+        if immediate {
+            txn.set_quick_repair(true);
+        } else {
+            txn.set_durability(Durability::None)?;
+        }
+        {
+            let mut table = txn.open_table(OBJECTS)?;
+            for (id, place) in &objects {
+                table.insert(&id.0, (place.position.to_u64(), place.body_len))?;
+            }
+            let mut table = txn.open_table(LOCALS)?;
+            for (place, whole) in &locals {
+                if *whole {
+                    table.retain(|_, _| false)?;
+                }
+                table.insert(place.position.to_u64(), place.body_len)?;
+            }
+            txn.open_table(META)?.insert(COVERED, durable.to_u64())?;
+        }
+        txn.commit()?;
+        if immediate {
+            *covered = durable;
+        }
+        let mut recent = self.recent.write();
+        for (id, place) in &objects {
+            if recent.objects.get(id) == Some(place) {
+                recent.objects.remove(id);
+            }
+        }
+        recent.locals.drain(..locals.len());
+        Ok(())
+    }
+
+    fn before(&self, durable: LogPosition) -> (Vec<(ObjectId, Place)>, Vec<(Place, bool)>) {
+        let recent = self.recent.read();
+        let objects = recent.objects.iter().filter(|(_, place)| place.position < durable);
+        let locals = recent.locals.iter().take_while(|(place, _)| place.position < durable);
+        (objects.map(|(id, place)| (*id, *place)).collect(), locals.copied().collect())
+    }
+
+    /// Visits every object that the file or memory knows.
+    pub(super) fn each(&self, visit: &mut dyn FnMut(ObjectId, Place)) -> Result<()> {
+        let txn = self.db()?.begin_read()?;
+        for entry in txn.open_table(OBJECTS)?.iter()? {
+            let (id, value) = entry?;
+            visit(ObjectId(*id.value()), place(value.value()));
+        }
+        for (id, place) in &self.recent.read().objects {
+            visit(*id, *place);
+        }
+        Ok(())
+    }
+
+    /// Reads in one state of all tables.
+    pub(super) fn read<R>(&self, read: impl FnOnce(&redb::ReadTransaction) -> Result<R>) -> Result<R> {
+        read(&self.db()?.begin_read()?)
+    }
+
+    /// Changes tables, all or none; durable with the next durable [`Index::absorb`].
+    pub(super) fn write<R>(&self, write: impl FnOnce(&redb::WriteTransaction) -> Result<R>) -> Result<R> {
+        let mut txn = self.db()?.begin_write()?;
+        txn.set_durability(Durability::None)?;
+        let result = write(&txn)?;
+        txn.commit()?;
+        Ok(result)
+    }
+}
+
+fn place((position, body_len): (u64, u32)) -> Place {
+    Place { position: LogPosition::from_u64(position), body_len }
+}
+
+fn contents(db: &Database) -> Result<Contents> {
+    let txn = db.begin_read()?;
+    let covered = txn.open_table(META)?.get(COVERED)?.map_or(0, |entry| entry.value());
+    txn.open_table(OBJECTS)?;
+    let mut locals = Vec::new();
+    for entry in txn.open_table(LOCALS)?.iter()? {
+        let (position, body_len) = entry?;
+        locals.push(place((position.value(), body_len.value())));
+    }
+    Ok(Contents { covered: LogPosition::from_u64(covered), locals })
+}
+
+#[cfg(test)]
+mod tests;
