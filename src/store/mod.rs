@@ -5,6 +5,7 @@ pub mod disk;
 mod error;
 mod group;
 mod index;
+mod journal;
 pub mod lock;
 mod log;
 pub mod mark;
