@@ -36,6 +36,9 @@ pub enum StoreError {
     /// The folder holds no store, or one of another vault.
     #[error("not the store of this vault")]
     Foreign,
+    /// The folder holds a store already.
+    #[error("there is a vault already")]
+    Exists,
     /// Sealing or opening failed for a reason that is not damage on the disk.
     #[error(transparent)]
     Crypto(#[from] CryptoError),

@@ -1,27 +1,68 @@
 //! The log, the journal, the index, recovery.
+//!
+//! A store is one folder that holds a vault on this machine: encrypted objects and the replica's own records in
+//! an append-only [log](log), operations that no commit holds yet in a [journal](journal), and an
+//! [index](index) derived from the log. It knows objects by id and keys by bytes, and nothing of files, nodes
+//! or peers. `docs/specs/vault-format.md` has the layouts and the crash analysis.
+//!
+//! # What it promises
+//! - Everything before [`Store::durable`], and every journal entry whose sync returned, is there after a power
+//!   cut. Of what came later: objects each by itself, local keys as after a prefix of the changes, journal
+//!   entries as a prefix in order, none without what it needs of the log.
+//! - What cannot be read back is named as [`Damage`], never given as content and never a panic.
+//! - On a full disk a call fails with [`StoreError::Full`] and has done nothing.
+//!
+//! # What it does not promise
+//! That somebody who can write to the folder cannot put back an older state of it; that objects written since
+//! the last sync survive; that damage is found before it is read (see [`Store::check`]).
+//!
+//! # Locks
+//! In the order they are taken: `locals` → log (`writing` → `tail`) → index. Sealing, opening and reads of the
+//! disk happen under none of them, but that local frames are sealed under `locals` to keep their order.
 
+mod budget;
 mod bytes;
+mod check;
 pub mod disk;
 mod error;
 mod group;
 mod index;
 mod journal;
+mod locals;
 pub mod lock;
 mod log;
 pub mod mark;
+mod objects;
+mod opening;
 mod options;
 mod position;
+mod recovery;
+mod upkeep;
 
-use std::ops::Range;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use parking_lot::{Mutex, RwLock};
+
+use self::budget::Budget;
+use self::index::{Index, Place};
+use self::journal::Journal;
+use self::locals::Locals;
+use self::log::Log;
+use crate::ambient::Ambient;
+use crate::crypto::{Keyring, ObjectId, ObjectKind};
+use disk::Space;
+
+pub use budget::Reservation;
 pub use error::{Damage, DamageKind, StoreError};
 pub use options::Options;
 pub use position::{JournalSeq, LogPosition};
 
-use crate::ambient::Ambient;
-use crate::crypto::{Keyring, ObjectHeader, ObjectId, ObjectKind, SealedObject, VaultFile};
-use disk::{Disk, Space};
+/// A key of [`Store::set_local`] and its new value; `None` removes it.
+pub type LocalChange = (Vec<u8>, Option<Vec<u8>>);
 
 /// One entry of the journal, as replayed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,160 +97,153 @@ pub struct Fill {
     pub commit_due: bool,
 }
 
-/// Room promised to a writer, given back when dropped.
-#[derive(Debug)]
-pub struct Reservation(());
-
 /// The store of a vault. All methods take `&self` and may be called from any thread.
-#[derive(Debug)]
-pub struct Store(());
+pub struct Store {
+    log: Log,
+    journal: Journal,
+    index: Index,
+    locals: RwLock<Locals>,
+    keyring: RwLock<Arc<Keyring>>,
+    budget: Arc<Budget>,
+    /// Objects whose frames turned out to be damaged: as good as missing, until they are stored again.
+    damaged: RwLock<HashSet<ObjectId>>,
+    /// Held while a failed index is made good.
+    mending: Mutex<()>,
+    ambient: Ambient,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("end", &self.log.end()).finish_non_exhaustive()
+    }
+}
 
 impl Store {
-    /// Makes the store of a new vault: its folders, an empty log, the journals (written full of zeros), and
-    /// last `vault.toml`.
-    pub fn create(
-        _disk: Arc<dyn Disk>,
-        _vault_file: &VaultFile,
-        _keyring: Arc<Keyring>,
-        _ambient: Ambient,
-    ) -> Result<Store, StoreError> {
-        Err(StoreError::Stopped)
-    }
-    /// Opens a store and recovers what a crash left. The caller holds its [`lock::StoreLock`].
-    pub fn open(
-        _disk: Arc<dyn Disk>,
-        _keyring: Arc<Keyring>,
-        _ambient: Ambient,
-    ) -> Result<(Store, Recovery), StoreError> {
-        Err(StoreError::Stopped)
-    }
-    /// The vault file of the store on `disk`.
-    pub fn vault_file(_disk: &dyn Disk) -> Result<VaultFile, StoreError> {
-        Err(StoreError::Stopped)
-    }
-    /// Replaces the vault file, durably.
-    pub fn write_vault_file(_disk: &dyn Disk, _file: &VaultFile) -> Result<(), StoreError> {
-        Err(StoreError::Stopped)
-    }
     /// The keys in use.
-    pub fn keyring(&self) -> Result<Arc<Keyring>, StoreError> {
-        Err(StoreError::Stopped)
+    pub fn keyring(&self) -> Arc<Keyring> {
+        self.keyring.read().clone()
     }
+
     /// Uses other keys from now on (an epoch was added). They must be in the vault file already.
-    pub fn set_keyring(&self, _keyring: Arc<Keyring>) {}
-    /// Stores an object, unless it is there, and gives its id. Durable after [`Store::sync_log`].
-    pub fn put(&self, _kind: ObjectKind, _plaintext: &[u8]) -> Result<ObjectId, StoreError> {
-        Err(StoreError::Stopped)
+    pub fn set_keyring(&self, keyring: Arc<Keyring>) {
+        *self.keyring.write() = keyring;
     }
-    /// Stores an object that was verified and wrapped under the current epoch.
-    pub fn put_sealed(&self, _object: &SealedObject) -> Result<ObjectId, StoreError> {
-        Err(StoreError::Stopped)
-    }
-    /// Whether an object is here, and not known to be damaged.
-    pub fn contains(&self, _id: &ObjectId) -> Result<bool, StoreError> {
-        Err(StoreError::Stopped)
-    }
-    /// The plaintext of an object.
-    pub fn fetch(&self, _id: &ObjectId) -> Result<Vec<u8>, StoreError> {
-        Err(StoreError::Stopped)
-    }
-    /// A range of the plaintext of an object; reads only what it needs if the object is not compressed.
-    pub fn fetch_range(&self, _id: &ObjectId, _range: Range<u32>) -> Result<Vec<u8>, StoreError> {
-        Err(StoreError::Stopped)
-    }
-    /// An object as it lies in the log.
-    pub fn sealed(&self, _id: &ObjectId) -> Result<SealedObject, StoreError> {
-        Err(StoreError::Stopped)
-    }
-    /// What stands beside an object's body, if it is here.
-    pub fn header(&self, _id: &ObjectId) -> Result<Option<ObjectHeader>, StoreError> {
-        Err(StoreError::Stopped)
-    }
-    /// The value of a local key.
-    pub fn local(&self, _key: &[u8]) -> Option<Vec<u8>> {
-        None
-    }
-    /// Sets (or with `None` removes) local keys, all or none after a crash. Durable once the log is synced up
-    /// to the position given back.
-    pub fn set_local(&self, _changes: Vec<(Vec<u8>, Option<Vec<u8>>)>) -> Result<LogPosition, StoreError> {
-        Err(StoreError::Stopped)
-    }
-    /// The local keys that begin with `prefix`, in order, with their values.
-    pub fn locals(&self, _prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
-        Vec::new()
-    }
+
     /// The end of the log: everything stored so far lies before it.
     pub fn position(&self) -> LogPosition {
-        LogPosition::START
+        self.log.end()
     }
+
     /// Everything before this is durable.
     pub fn durable(&self) -> LogPosition {
-        LogPosition::START
+        self.log.durable()
     }
+
     /// Bytes of the log that are not durable yet.
     pub fn unsynced(&self) -> u64 {
-        0
+        let (durable, end) = (self.log.durable(), self.log.end());
+        // A segment is begun only when the one before is durable.
+        let from = if durable.segment() == end.segment() { durable.offset() } else { log::SEGMENT_HEAD_LEN };
+        u64::from(end.offset().saturating_sub(from))
     }
+
     /// Makes the log durable up to a position. Concurrent callers share one `fdatasync`.
-    pub fn sync_log(&self, _upto: LogPosition) -> Result<(), StoreError> {
-        Err(StoreError::Stopped)
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] if what was stored could not be written for want of room; it stays readable and is
+    /// tried again. [`StoreError::Disk`] and from then on [`StoreError::Stopped`] if the sync failed.
+    pub fn sync_log(&self, upto: LogPosition) -> Result<(), StoreError> {
+        self.log.sync(upto)?;
+        self.absorb_if_due();
+        Ok(())
     }
+
+    /// The value of a local key.
+    pub fn local(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.locals.read().value(key).cloned()
+    }
+
+    /// The local keys that begin with `prefix`, in order, with their values.
+    pub fn locals(&self, prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.locals.read().range(prefix)
+    }
+
+    /// Sets or removes local keys, all or none after a crash. Durable once the log is synced up to the position
+    /// given back.
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    pub fn set_local(&self, changes: Vec<LocalChange>) -> Result<LogPosition, StoreError> {
+        let mut locals = self.locals.write();
+        let (plaintext, whole) = locals.frame(&changes)?;
+        let sealed = self.seal(ObjectKind::Local, None, &plaintext)?;
+        let body_len = self.claim(&sealed)?;
+        self.log.append(&sealed.header, &sealed.body, |position| {
+            self.index.note_local(Place { position, body_len }, whole);
+            true
+        })?;
+        locals.wrote(changes, plaintext.len(), whole);
+        Ok(self.log.end())
+    }
+
     /// Appends an entry to the journal. It will be replayed only if everything in the log before `needs` was
     /// recovered.
-    pub fn journal_append(&self, _payload: &[u8], _needs: LogPosition) -> Result<JournalSeq, StoreError> {
-        Err(StoreError::Stopped)
+    ///
+    /// # Errors
+    /// [`StoreError::JournalFull`] until entries are retired; [`StoreError::TooLong`].
+    pub fn journal_append(&self, payload: &[u8], needs: LogPosition) -> Result<JournalSeq, StoreError> {
+        self.journal.append(payload, needs, &self.keyring())
     }
-    /// Makes the journal durable up to an entry, and the log as far as these entries need it.
-    pub fn sync_journal(&self, _upto: JournalSeq) -> Result<(), StoreError> {
-        Err(StoreError::Stopped)
+
+    /// Makes the journal durable up to an entry, and first the log as far as these entries need it.
+    ///
+    /// # Errors
+    /// As [`Store::sync_log`].
+    pub fn sync_journal(&self, upto: JournalSeq) -> Result<(), StoreError> {
+        self.journal.sync(upto, &self.log)
     }
+
     /// The number of the last entry appended.
     pub fn journal_position(&self) -> JournalSeq {
-        JournalSeq(0)
+        self.journal.position()
     }
+
     /// Says that every entry up to `upto` is in a durable commit and will not be asked for again.
-    pub fn journal_retire(&self, _upto: JournalSeq) {}
+    pub fn journal_retire(&self, upto: JournalSeq) {
+        self.journal.retire(upto);
+    }
+
     /// How full the journal is.
     pub fn journal_fill(&self) -> Fill {
-        Fill { used: 0, capacity: 0, commit_due: false }
+        self.journal.fill()
     }
+
     /// Waits until an entry of `len` bytes fits the journal. Never call it from a thread that others wait for.
-    pub fn wait_for_journal_room(&self, _len: usize) -> Result<(), StoreError> {
-        Err(StoreError::Stopped)
+    ///
+    /// # Errors
+    /// [`StoreError::TooLong`] if it never will.
+    pub fn wait_for_journal_room(&self, len: usize) -> Result<(), StoreError> {
+        self.journal.wait_for_room(len)
     }
-    /// Promises room for `bytes` of content, or fails with [`StoreError::Full`].
-    pub fn reserve(&self, _bytes: u64) -> Result<Reservation, StoreError> {
-        Err(StoreError::Stopped)
+
+    /// Promises room for `bytes` of content.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`].
+    pub fn reserve(&self, bytes: u64) -> Result<Reservation, StoreError> {
+        self.budget.reserve(bytes, self.log.unwritten())
     }
+
     /// Room for content: what the disk has, less what is reserved.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
     pub fn space(&self) -> Result<Space, StoreError> {
-        Err(StoreError::Stopped)
+        self.budget.space(self.log.unwritten())
     }
+
     /// Bytes the log takes.
     pub fn history_bytes(&self) -> u64 {
-        0
-    }
-    /// Reads all of the log and tells what is wrong: every frame opens, every id fits, the index agrees.
-    pub fn check(&self, _report: &mut dyn FnMut(Damage)) -> Result<(), StoreError> {
-        Err(StoreError::Stopped)
-    }
-    /// Reads tables that a layer above keeps in the index file. What they hold must be derived: the file can
-    /// be made anew at any time, and they are empty then. Names beginning with `store.` are the store's own.
-    pub fn read_tables<R>(
-        &self,
-        _read: impl FnOnce(&redb::ReadTransaction) -> Result<R, redb::Error>,
-    ) -> Result<R, StoreError> {
-        Err(StoreError::Stopped)
-    }
-    /// Changes such tables, all or none. Durable with a later checkpoint of the index.
-    pub fn write_tables<R>(
-        &self,
-        _write: impl FnOnce(&redb::WriteTransaction) -> Result<R, redb::Error>,
-    ) -> Result<R, StoreError> {
-        Err(StoreError::Stopped)
-    }
-    /// Syncs everything and brings the index up to date, so that the next opening is quick.
-    pub fn close(&self) -> Result<(), StoreError> {
-        Err(StoreError::Stopped)
+        self.log.total_len()
     }
 }

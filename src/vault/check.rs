@@ -134,7 +134,7 @@ impl Vault {
 
     /// The view as it is kept against the view from scratch.
     fn check_view(&self, report: &mut dyn FnMut(Fault)) -> Result<()> {
-        let names = KeyedNames(self.store.keyring()?.content_keys().clone());
+        let names = KeyedNames(self.store.keyring().content_keys().clone());
         let state = self.state.read();
         let scratch = scratch_view(self, &state.tree, state.head.trie(), names)?;
         let nodes = Nodes(&state.tree);

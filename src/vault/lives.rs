@@ -68,7 +68,7 @@ impl Publishing<'_> {
         let id = vault.put_commit(&commit)?;
         let head = self.make_head(commit, id, records)?;
         let source = vault.nodes_of(head.trie());
-        let names = KeyedNames(vault.store.keyring()?.content_keys().clone());
+        let names = KeyedNames(vault.store.keyring().content_keys().clone());
         let view = view_of(&source, names)?;
         state.tree = Tree::new(source, view, head.context.clone(), moved.to);
         state.head = head;

@@ -117,7 +117,7 @@ impl Vault {
 
     /// Who this replica is, having recorded it if that changed.
     fn identity_of(store: &Store, life: Life, ambient: &Ambient) -> Result<Identity> {
-        let device = store.keyring()?.device().public();
+        let device = store.keyring().device().public();
         let known = store.local(records::IDENTITY).map(|bytes| records::decode::<Identity>(&bytes));
         let known = known.transpose()?;
         match known {
@@ -135,7 +135,7 @@ impl Vault {
     fn assemble(store: Arc<Store>, identity: Identity, ambient: Ambient) -> Result<Arc<Vault>> {
         let objects: Arc<dyn Objects> = store.clone();
         let forest = Arc::new(Forest::<NodeCodec>::new(objects.clone()));
-        let keyring = store.keyring()?;
+        let keyring = store.keyring();
         let contents = Contents::new(objects, keyring.content_keys().gear_seed(), CONTENT_WORKERS);
         let head = last_head(&store)?;
         let source = Arc::new(CommittedNodes { forest: forest.clone(), trie: head.trie() });

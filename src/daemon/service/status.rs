@@ -31,7 +31,7 @@ impl Service {
         Ok(Status {
             version: VERSION,
             vault: self.target.shown(),
-            id: self.vault_id()?,
+            id: self.vault_id(),
             device: device.unwrap_or_default(),
             store: self.target.store_shown(),
             root: head.root.map(|root| root.to_string()).unwrap_or_default(),
@@ -48,10 +48,8 @@ impl Service {
         })
     }
 
-    fn vault_id(&self) -> Result<String, DaemonError> {
-        let keyring = self.vault.store().keyring();
-        let keyring = keyring.map_err(|error| DaemonError::internal("looking at the keys", &error))?;
-        Ok(data_encoding::HEXLOWER.encode(&keyring.vault_id().0))
+    fn vault_id(&self) -> String {
+        self.vault.store().keyring().vault_id().to_string()
     }
 
     fn transfer(&self) -> Transfer {

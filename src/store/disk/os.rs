@@ -77,10 +77,10 @@ impl Disk for OsDisk {
 
     fn space(&self) -> io::Result<Space> {
         let stat = nix::sys::statvfs::statvfs(&self.root)?;
-        let unit = u64::from(stat.fragment_size());
+        let unit = stat.fragment_size();
         Ok(Space {
-            free: u64::from(stat.blocks_available()).saturating_mul(unit),
-            total: u64::from(stat.blocks()).saturating_mul(unit),
+            free: stat.blocks_available().saturating_mul(unit),
+            total: stat.blocks().saturating_mul(unit),
         })
     }
 }

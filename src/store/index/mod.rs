@@ -4,15 +4,15 @@
 //! that is missing, of another vault, damaged or that the disk fails on is made anew, in memory if need be.
 //!
 //! # Invariants
-//! - The file never names a place at or after [`Contents::covered`], and `covered` is never beyond what was
-//!   durable in the log. Objects from there on are in `recent`.
-//! - `covered` in the file as durable is where reading the log again begins after a crash.
+//! - The file never names a place that was not durable in the log. What is newer is in `recent`.
+//! - It knows every object and local frame before [`Contents::covered`], where reading the log again begins
+//!   after a crash.
 //!
 //! Not promised: that a place it names holds what it says. Readers check the frame.
 
 mod backend;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
@@ -45,7 +45,16 @@ pub(super) struct Place {
 #[derive(Debug, Default)]
 struct Recent {
     objects: HashMap<ObjectId, Place>,
-    /// In the order of the log; `true` for a whole one.
+    /// Length of the body, and whether it is a whole one.
+    locals: BTreeMap<LogPosition, (u32, bool)>,
+}
+
+/// What goes into the file at once.
+#[derive(Debug)]
+struct Batch {
+    /// By id, which is the order the file likes.
+    objects: Vec<(ObjectId, Place)>,
+    /// In the order of the log, and whether each is a whole one.
     locals: Vec<(Place, bool)>,
 }
 
@@ -118,10 +127,23 @@ impl Index {
             Ok(made) => made,
             Err(error) => {
                 tracing::warn!(%error, "the index cannot be written; it is kept in memory");
-                self.begin(self.builder().create_with_backend(InMemoryBackend::new())?)?
+                self.in_memory()?
             }
         }));
         Ok(())
+    }
+
+    /// Begins an empty index in memory, where the disk does not take what belongs into the file.
+    pub(super) fn recreate_in_memory(&self) -> Result<()> {
+        let mut moving = self.moving.lock();
+        let mut db = self.db.write();
+        *db = Some(Arc::new(self.in_memory()?));
+        *moving = LogPosition::START;
+        Ok(())
+    }
+
+    fn in_memory(&self) -> Result<Database> {
+        self.begin(self.builder().create_with_backend(InMemoryBackend::new())?)
     }
 
     fn begin(&self, db: Database) -> Result<Database> {
@@ -143,6 +165,12 @@ impl Index {
     fn db(&self) -> Result<Arc<Database>> {
         let closed = || redb::Error::Io(std::io::Error::other("the index is closed"));
         self.db.read().clone().ok_or_else(closed)
+    }
+
+    /// Whether it can be read and written.
+    pub(super) fn is_sound(&self) -> bool {
+        let look = || self.db()?.begin_write().map_err(redb::Error::from).and_then(|txn| Ok(txn.abort()?));
+        look().is_ok()
     }
 
     /// Where an object lies.
@@ -169,9 +197,9 @@ impl Index {
         true
     }
 
-    /// Notes a local frame.
+    /// Notes a local frame; again does no harm.
     pub(super) fn note_local(&self, place: Place, whole: bool) {
-        self.recent.write().locals.push((place, whole));
+        self.recent.write().locals.insert(place.position, (place.body_len, whole));
     }
 
     /// Whether enough is new for a batch.
@@ -180,16 +208,52 @@ impl Index {
         recent.objects.len() + recent.locals.len() >= self.options.index_batch
     }
 
+    /// As [`Index::absorb`], unless another thread is at it.
+    pub(super) fn absorb_batch(&self, durable: LogPosition) -> Result<()> {
+        match self.moving.try_lock() {
+            Some(mut covered) => self.absorb_locked(&mut covered, durable, false),
+            None => Ok(()),
+        }
+    }
+
     /// Brings everything before `durable` into the file; makes that durable if `force`d, or if the log has
     /// grown enough since the last time.
     pub(super) fn absorb(&self, durable: LogPosition, force: bool) -> Result<()> {
-        let mut covered = self.moving.lock();
-        let (mut objects, locals) = self.before(durable);
+        self.absorb_locked(&mut self.moving.lock(), durable, force)
+    }
+
+    fn absorb_locked(&self, covered: &mut LogPosition, durable: LogPosition, force: bool) -> Result<()> {
+        let grown = u64::from(durable.offset().saturating_sub(covered.offset()));
+        let far = durable.segment() > covered.segment() || grown >= self.options.index_checkpoint;
+        self.move_in(&self.before(durable), Some(durable), force || far)?;
+        if force || far {
+            *covered = durable;
+        }
+        Ok(())
+    }
+
+    /// While the log is read from its start: brings the objects noted so far into the file, so that they do not
+    /// take memory. What is covered stays as it is.
+    pub(super) fn absorb_objects(&self) -> Result<()> {
+        let _moving = self.moving.lock();
+        let batch = self.before(LogPosition::from_u64(u64::MAX));
+        self.move_in(&Batch { locals: Vec::new(), ..batch }, None, false)
+    }
+
+    /// What was noted before `durable`.
+    fn before(&self, durable: LogPosition) -> Batch {
+        let recent = self.recent.read();
+        let objects = recent.objects.iter().filter(|(_, place)| place.position < durable);
+        let mut objects: Vec<_> = objects.map(|(id, place)| (*id, *place)).collect();
         objects.sort_unstable_by_key(|(id, _)| *id);
-        let far = durable.segment() > covered.segment()
-            || u64::from(durable.offset() - covered.offset().min(durable.offset()))
-                >= self.options.index_checkpoint;
-        let immediate = force || far;
+        let locals = recent.locals.range(..durable);
+        let local = |(position, (body_len, whole)): (&LogPosition, &(u32, bool))| {
+            (Place { position: *position, body_len: *body_len }, *whole)
+        };
+        Batch { objects, locals: locals.map(local).collect() }
+    }
+
+    fn move_in(&self, batch: &Batch, covered: Option<LogPosition>, immediate: bool) -> Result<()> {
         let mut txn = self.db()?.begin_write()?;
         if immediate {
             txn.set_quick_repair(true);
@@ -198,37 +262,31 @@ impl Index {
         }
         {
             let mut table = txn.open_table(OBJECTS)?;
-            for (id, place) in &objects {
+            for (id, place) in &batch.objects {
                 table.insert(&id.0, (place.position.to_u64(), place.body_len))?;
             }
             let mut table = txn.open_table(LOCALS)?;
-            for (place, whole) in &locals {
+            for (place, whole) in &batch.locals {
                 if *whole {
                     table.retain(|_, _| false)?;
                 }
                 table.insert(place.position.to_u64(), place.body_len)?;
             }
-            txn.open_table(META)?.insert(COVERED, durable.to_u64())?;
+            if let Some(covered) = covered {
+                txn.open_table(META)?.insert(COVERED, covered.to_u64())?;
+            }
         }
         txn.commit()?;
-        if immediate {
-            *covered = durable;
-        }
         let mut recent = self.recent.write();
-        for (id, place) in &objects {
+        for (id, place) in &batch.objects {
             if recent.objects.get(id) == Some(place) {
                 recent.objects.remove(id);
             }
         }
-        recent.locals.drain(..locals.len());
+        for (place, _) in &batch.locals {
+            recent.locals.remove(&place.position);
+        }
         Ok(())
-    }
-
-    fn before(&self, durable: LogPosition) -> (Vec<(ObjectId, Place)>, Vec<(Place, bool)>) {
-        let recent = self.recent.read();
-        let objects = recent.objects.iter().filter(|(_, place)| place.position < durable);
-        let locals = recent.locals.iter().take_while(|(place, _)| place.position < durable);
-        (objects.map(|(id, place)| (*id, *place)).collect(), locals.copied().collect())
     }
 
     /// Visits every object that the file or memory knows.

@@ -112,7 +112,7 @@ impl std::fmt::Debug for Journal {
 
 /// Makes a file full of zeros that are really on the disk.
 fn make_file(disk: &dyn Disk, path: &str, len: u64) -> Result<Arc<dyn DiskFile>, StoreError> {
-    const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+    static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
     let file = disk.open(path, Open::Create)?;
     let mut at = 0;
     while at < len {

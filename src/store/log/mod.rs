@@ -26,10 +26,11 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use self::tail::Tail;
-use super::StoreError;
 use super::disk::{Disk, DiskFile, Open, read_exact};
 use super::group::{Group, RoundError};
 use super::position::LogPosition;
+use super::recovery::Segments;
+use super::{Damage, StoreError};
 use crate::crypto::{ObjectHeader, VaultId};
 
 pub(super) use frame::{FRAME_HEADER_LEN, FrameHeader};
@@ -208,6 +209,16 @@ impl Log {
         let mut bytes = vec![0; len];
         read_exact(self.segment(at.segment())?.as_ref(), &mut bytes, u64::from(at.offset()))?;
         Ok(bytes)
+    }
+
+    /// Bytes that are not written to the disk yet.
+    pub(super) fn unwritten(&self) -> u64 {
+        self.tail.lock().unwritten()
+    }
+
+    /// Segments that are missing or shorter than the next one says.
+    pub(super) fn missing(&self) -> Result<Vec<Damage>, StoreError> {
+        Ok(Segments::open(self.disk.as_ref(), self.vault)?.damage)
     }
 
     /// Bytes of all segments.
