@@ -51,6 +51,9 @@ impl ChangeSet {
 pub trait Changes: Send + Sync {
     /// The tree changed as `changes` says, and shows it already.
     fn changed(&self, changes: &ChangeSet);
+
+    /// There is a new durable head. The turn to make heads may be held: take note, and act elsewhere.
+    fn committed(&self) {}
 }
 
 /// The subscribers of a vault.
@@ -88,6 +91,14 @@ impl Subscribers {
         };
         for listener in listeners {
             listener.changed(changes);
+        }
+    }
+
+    /// Tells everyone of a new durable head.
+    pub(super) fn tell_committed(&self) {
+        let all: Vec<_> = self.0.read().all.iter().map(|(_, listener)| listener.clone()).collect();
+        for listener in all {
+            listener.committed();
         }
     }
 }

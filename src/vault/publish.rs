@@ -148,6 +148,7 @@ impl Publishing<'_> {
             state.head = head.clone();
         }
         vault.journal.retire(snapshot.journal);
+        vault.subscribers.tell_committed();
         Ok(head)
     }
 
@@ -191,6 +192,7 @@ impl Publishing<'_> {
             touched
         };
         vault.subscribers.tell(&ChangeSet::new(Origin::VAULT, touched));
+        vault.subscribers.tell_committed();
         vault.waits_began(arrivals, &staged.changes)?;
         Ok(Merged { head, changed })
     }
