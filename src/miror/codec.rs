@@ -183,3 +183,6 @@ impl Slot {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,32 @@
 //! Replication: two replicas of a vault made equal over a network.
 //!
 //! Pure core, thin shells. [`session`] is the protocol as a state machine without socket, task, clock or
-//! randomness; `message` and `codec` are its language, [`replica`] what it asks of a store.
+//! randomness; `message` and `codec` are its language, [`replica`] what it asks of a store. Around it:
+//! [`noise`] and [`handshake`] (who is at the other end), [`tcp`] and `wire` (bytes to messages), `driver`
+//! (one session on one link), [`replicator`] (all sessions of a vault), [`ticket`] and [`admission`] (who may
+//! take part).
+//!
 //! `docs/specs/mirror-protocol.md` is the specification; the limits it names are in [`limits`].
 
+pub mod admission;
+mod backoff;
 pub mod codec;
+mod doors;
+mod driver;
+pub mod handshake;
 pub mod limits;
+pub mod link;
 pub mod message;
+pub mod noise;
 pub mod replica;
+pub mod replicator;
+mod secret;
 pub mod session;
+pub mod tcp;
+pub mod ticket;
+mod wire;
+
+pub use secret::SecretBytes;
 
 #[cfg(any(test, feature = "testing"))]
 #[allow(clippy::indexing_slicing, clippy::missing_panics_doc)]

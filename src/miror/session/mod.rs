@@ -182,6 +182,22 @@ impl Session {
         self.in_sync
     }
 
+    /// Nothing is left to do in the directions the config asks for.
+    pub fn is_settled(&self) -> bool {
+        self.peer.is_some() && self.is_done()
+    }
+
+    /// The peer's head, as far as it has told.
+    pub fn peer_tip(&self) -> Option<Tip> {
+        self.peer.as_ref().map(|peer| peer.tip)
+    }
+
+    /// An earlier session with this peer broke off: nothing is sent before the peer says that it lacks it. To be
+    /// called before the first input.
+    pub fn expect_nothing_lost(&mut self) {
+        self.config.early = 0;
+    }
+
     fn take(&mut self, input: Input) -> Result<(), SessionError> {
         match input {
             Input::Message(message) => {

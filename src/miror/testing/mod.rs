@@ -4,12 +4,14 @@
 //! of a vault (a map of multi-version values in a trie of objects): it has the properties the protocol relies
 //! on and none that it does not, so what fails here is the protocol.
 
+mod admission;
 mod network;
 mod oracle;
 mod replica;
 mod rng;
 mod state;
 
+pub use admission::MemoryDevices;
 pub use network::{Faults, Network, Report};
 pub use replica::MemoryReplica;
 pub use rng::Rng;

@@ -1,0 +1,336 @@
+//! One session on one link: carries its messages, has its requests answered on the blocking pool, keeps its
+//! time, and tells what happens.
+//!
+//! The loop here never waits for the disk or for the peer: a slow disk holds back the window, a slow peer the
+//! room for data, and control messages pass both.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use super::admission::Admission;
+use super::codec;
+use super::handshake::{HandshakeError, Verdict};
+use super::link::{KeySeed, Link, Transport};
+use super::message::{Hello, Message, Tip};
+use super::replica::{Announcement, Answer, Replica, ReplicaError, SessionKeys, answer};
+use super::session::{Event, Input, Output, Progress, RequestId, Session, SessionError, Summary};
+use super::wire::{self, Arrived, Outbox};
+use crate::ambient::Ambient;
+use crate::crypto::{DevicePublic, ObjectId};
+
+/// Bytes of data queued for the writer at most: a few of its turns.
+const ROOM: usize = 512 * 1024;
+/// Bytes queued altogether at which a peer counts as not reading: room, and thousands of control messages.
+const OVERFLOW: usize = 16 << 20;
+/// Frames read ahead of the session.
+const READ_AHEAD: usize = 8;
+/// How long the last messages may take to go out.
+const LINGER: Duration = Duration::from_secs(3);
+
+/// Why there was no session with a peer, or why it failed.
+#[derive(Debug, thiserror::Error)]
+pub enum PeerError {
+    /// No address answered.
+    #[error("cannot reach {address}: {error}")]
+    Unreachable {
+        /// What was dialled.
+        address: String,
+        /// The last error.
+        error: std::io::Error,
+    },
+    /// No connection came about.
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    /// The session failed.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// Our own store failed.
+    #[error(transparent)]
+    Replica(#[from] ReplicaError),
+    /// The peer ended the session, or the connection broke, before all was done.
+    #[error("connection ended before all was done")]
+    Unfinished,
+    /// This side is closing.
+    #[error("closing")]
+    Closing,
+}
+
+/// What is asked of a running session from outside.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// A new head.
+    Tip(Box<Announcement>),
+    /// Get these objects; tell whether all came.
+    Fetch(Vec<ObjectId>, oneshot::Sender<bool>),
+    /// End.
+    Close,
+}
+
+/// How a session stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The device at the other end.
+    pub peer: DevicePublic,
+    /// Its name, once it has said it.
+    pub name: String,
+    /// Where it is.
+    pub address: String,
+    /// How it is connected.
+    pub transport: Transport,
+    /// Its head.
+    pub tip: Option<Tip>,
+    /// Both have the same tree.
+    pub in_sync: bool,
+    /// Nothing is left to do in either direction.
+    pub settled: bool,
+    /// How far the transfer is.
+    pub progress: Progress,
+}
+
+/// What a session runs with.
+pub(super) struct Surroundings {
+    pub(super) replica: Arc<dyn Replica>,
+    pub(super) admission: Arc<dyn Admission>,
+    pub(super) ambient: Ambient,
+    pub(super) events: broadcast::Sender<(DevicePublic, Event)>,
+}
+
+/// A session and what it is connected to.
+pub(super) struct Driver {
+    around: Surroundings,
+    session: Session,
+    peer: DevicePublic,
+    seed: KeySeed,
+    random: [u8; 32],
+    keys: Option<Arc<SessionKeys>>,
+    outbox: Outbox,
+    answers: mpsc::UnboundedSender<(RequestId, Result<Answer, ReplicaError>)>,
+    fetches: Vec<Fetch>,
+    status: watch::Sender<Status>,
+    end: Option<Result<Summary, SessionError>>,
+}
+
+struct Fetch {
+    left: HashSet<ObjectId>,
+    found: bool,
+    done: oneshot::Sender<bool>,
+}
+
+/// The status a session begins with.
+pub(super) fn first_status(link: &Link) -> Status {
+    Status {
+        peer: link.peer,
+        name: String::new(),
+        address: link.address.clone(),
+        transport: link.transport,
+        tip: None,
+        in_sync: false,
+        settled: false,
+        progress: Progress::default(),
+    }
+}
+
+/// Runs a session to its end.
+///
+/// # Errors
+/// As [`PeerError`] says. A connection that breaks is an orderly end: the summary says whether all was done.
+pub(super) async fn run(
+    around: Surroundings,
+    link: Link,
+    session: Session,
+    hello: Hello,
+    mut commands: mpsc::Receiver<Command>,
+    status: watch::Sender<Status>,
+) -> Result<Summary, PeerError> {
+    let (outbox, ready) = Outbox::new();
+    let (answers, mut answered) = mpsc::unbounded_channel();
+    let (arrived, mut arrivals) = mpsc::channel(READ_AHEAD);
+    let seed = link.key_seed();
+    let Link { peer, incoming, outgoing, sealer, opener, grant, early, introduced, .. } = link;
+    let verdict = Verdict::admit(grant.as_ref());
+    let reader = tokio::spawn(wire::read(incoming, opener, arrived));
+    let mut writer = tokio::spawn(wire::write(outgoing, sealer, verdict, outbox.writer_end(), ready));
+    let random = hello.random;
+    let mut driver = Driver {
+        around,
+        session,
+        peer,
+        seed,
+        random,
+        keys: None,
+        outbox,
+        answers,
+        fetches: Vec::new(),
+        status,
+        end: None,
+    };
+    if !introduced {
+        driver.push(&Message::Hello(Box::new(hello)));
+    }
+    if let Some(hello) = early {
+        driver.message(Message::Hello(Box::new(hello)));
+    }
+    driver.room();
+    let mut failure = None;
+    let mut written = false;
+    while driver.end.is_none() {
+        let pause = driver.session.wake_at().saturating_sub(driver.around.ambient.clock.monotonic());
+        tokio::select! {
+            arrived = arrivals.recv() => failure = driver.arrived(arrived),
+            Some((id, answer)) = answered.recv() => driver.feed(Input::Answer(id, answer)),
+            command = commands.recv() => driver.command(command),
+            () = driver.outbox.drained() => driver.room(),
+            () = tokio::time::sleep(pause) => driver.feed(Input::Tick),
+            _ = &mut writer => {
+                written = true;
+                driver.feed(Input::Lost);
+            }
+        }
+        driver.tell();
+    }
+    reader.abort();
+    if !written {
+        driver.close(writer).await;
+    }
+    match (failure, driver.end.take()) {
+        (Some(error), _) => Err(error.into()),
+        (None, Some(result)) => Ok(result?),
+        (None, None) => Err(PeerError::Unfinished),
+    }
+}
+
+impl Driver {
+    fn feed(&mut self, input: Input) {
+        let now = self.around.ambient.clock.monotonic();
+        for output in self.session.handle(input, now) {
+            match output {
+                Output::Send(message) => self.push(&message),
+                Output::Request(id, request) => {
+                    let Some(keys) = self.keys.clone() else { continue };
+                    let (replica, peer) = (self.around.replica.clone(), self.peer);
+                    let answers = self.answers.clone();
+                    tokio::task::spawn_blocking(move || {
+                        // The session may have ended meanwhile: then nobody waits for the answer.
+                        let _ = answers.send((id, answer(&*replica, &peer, &keys, request)));
+                    });
+                }
+                Output::Event(event) => self.event(event),
+                Output::End(result) => self.end = Some(result),
+            }
+        }
+    }
+
+    fn push(&mut self, message: &Message) {
+        match codec::encode(message) {
+            Ok(bytes) if self.outbox.queued() < OVERFLOW => {
+                self.outbox.push(bytes);
+            }
+            _ => self.end = Some(Err(SessionError::Silent)),
+        }
+    }
+
+    fn message(&mut self, message: Message) {
+        if let Message::Hello(hello) = &message
+            && self.keys.is_none()
+        {
+            self.keys = Some(Arc::new(self.seed.keys(&self.random, &hello.random)));
+        }
+        self.feed(Input::Message(message));
+    }
+
+    fn arrived(&mut self, arrived: Option<Arrived>) -> Option<HandshakeError> {
+        match arrived {
+            Some(Arrived::Messages(messages)) => {
+                for message in messages {
+                    self.message(message);
+                }
+            }
+            Some(Arrived::Admitted(epoch)) => {
+                if let Some(epoch) = epoch {
+                    let admission = self.around.admission.clone();
+                    tokio::task::spawn_blocking(move || {
+                        if let Err(error) = admission.learn(epoch.0) {
+                            tracing::warn!(%error, "cannot keep an epoch a peer gave");
+                        }
+                    });
+                }
+            }
+            Some(Arrived::Garbled(error)) => self.feed(Input::Garbled(error)),
+            Some(Arrived::Ended(error)) => {
+                self.feed(Input::Lost);
+                // A stream that ends is nobody's fault; bytes that do not decrypt, and a refusal, are.
+                return (!matches!(error, HandshakeError::Io(_))).then_some(error);
+            }
+            None => self.feed(Input::Lost),
+        }
+        None
+    }
+
+    fn command(&mut self, command: Option<Command>) {
+        match command {
+            Some(Command::Tip(tip)) => self.feed(Input::Tip(tip)),
+            Some(Command::Fetch(ids, done)) => {
+                let left = ids.iter().copied().collect();
+                self.fetches.push(Fetch { left, found: true, done });
+                self.feed(Input::Fetch(ids));
+            }
+            Some(Command::Close) | None => self.feed(Input::Close),
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match &event {
+            Event::Fetched { id, found } => self.fetched(*id, *found),
+            Event::Met { name, tip, .. } => {
+                let (name, tip) = (name.clone(), Some(*tip));
+                self.status.send_modify(|status| {
+                    status.name = name;
+                    status.tip = tip;
+                });
+            }
+            _ => {}
+        }
+        // Nobody may be listening.
+        let _ = self.around.events.send((self.peer, event));
+    }
+
+    fn fetched(&mut self, id: ObjectId, found: bool) {
+        for fetch in &mut self.fetches {
+            fetch.found &= found || !fetch.left.contains(&id);
+            fetch.left.remove(&id);
+        }
+        let (over, open) = self.fetches.drain(..).partition(|fetch| fetch.left.is_empty());
+        self.fetches = open;
+        for Fetch { found, done, .. } in Vec::from_iter::<Vec<Fetch>>(over) {
+            let _ = done.send(found);
+        }
+    }
+
+    fn room(&mut self) {
+        self.feed(Input::Room(ROOM.saturating_sub(self.outbox.queued())));
+    }
+
+    fn tell(&mut self) {
+        let (in_sync, settled) = (self.session.is_in_sync(), self.session.is_settled());
+        let (tip, progress) = (self.session.peer_tip(), self.session.progress());
+        self.status.send_if_modified(|status| {
+            let old = (status.in_sync, status.settled, status.tip, status.progress);
+            (status.in_sync, status.settled, status.tip, status.progress) = (in_sync, settled, tip, progress);
+            old != (in_sync, settled, tip, progress)
+        });
+    }
+
+    /// Lets what was said go out, for a while.
+    async fn close(&mut self, writer: JoinHandle<Result<(), HandshakeError>>) {
+        let (unused, _) = Outbox::new();
+        self.outbox = unused;
+        let abort = writer.abort_handle();
+        if tokio::time::timeout(LINGER, writer).await.is_err() {
+            abort.abort();
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The handshake over a stream, and the limits a peer is held to before it is admitted.
+//!
+//! In the clear: the prologue, then frames of a length (2 bytes, big-endian), a type (1 byte) and a body. What
+//! follows message 3 is encrypted; the first such frame of each side is its [`Verdict`] on the other.
+//! [`dial`] and [`greet`] are the two ends; [`join`] is the dialling end of a device that joins.
+//!
+//! Callers bound the time; this module bounds the bytes.
+#![deny(clippy::indexing_slicing)]
+
+mod clear;
+mod dialer;
+mod error;
+mod joining;
+mod listener;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+pub use clear::UNADMITTED_BYTES;
+pub use dialer::dial;
+pub use error::HandshakeError;
+pub use joining::{JoinGreeted, join};
+pub use listener::{Greeted, Greeting, greet};
+pub(super) use verdict::Verdict;

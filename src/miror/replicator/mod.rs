@@ -1,0 +1,264 @@
+//! All mirror sessions of a vault: the library's face.
+//!
+//! [`Replicator::push`], [`Replicator::pull`] and [`Replicator::sync`] do one thing and end;
+//! [`Replicator::follow`] keeps a session to a peer for as long as its handle lives. [`Replicator::listen`]
+//! answers peers that dial, and devices that join. Of two sessions between the same devices, the one dialled
+//! by the smaller key stays.
+//!
+//! The owner of the vault calls [`Replicator::publish`] after each durable commit.
+
+mod following;
+mod listening;
+mod registry;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{broadcast, oneshot, watch};
+
+pub use super::driver::{PeerError, Status};
+pub use following::Following;
+
+use super::admission::{Admission, Inviter};
+use super::doors::Doors;
+use super::driver::{self, Command, Surroundings};
+use super::handshake::{self, HandshakeError};
+use super::link::Link;
+use super::message::Hello;
+use super::replica::{Announcement, Replica, ReplicaError};
+use super::session::{Config, Event, Randomness, Session, Summary};
+use super::tcp;
+use crate::ambient::{self, Ambient};
+use crate::crypto::{DevicePublic, ObjectId};
+use registry::Registry;
+
+/// Time a handshake may take, on either side.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Events kept for a slow listener.
+const EVENTS: usize = 1024;
+
+/// What a replicator works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// The vault.
+    pub replica: Arc<dyn Replica>,
+    /// Its devices and epochs.
+    pub admission: Arc<dyn Admission>,
+    /// Its tickets.
+    pub inviter: Option<Arc<dyn Inviter>>,
+    /// Time and randomness.
+    pub ambient: Ambient,
+    /// This device's name.
+    pub name: String,
+}
+
+/// Where a peer may be found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerAddress {
+    /// `host:port`, tried in order.
+    pub addresses: Vec<String>,
+    /// Its key, if known: then a session it has dialled is as good as one of ours.
+    pub key: Option<DevicePublic>,
+}
+
+/// What to do with a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Send what it lacks.
+    Push,
+    /// Take what we lack.
+    Pull,
+    /// Both.
+    Both,
+}
+
+/// All mirror sessions of a vault. Cheap to clone; sessions end when [`Replicator::close`] is called.
+#[derive(Clone)]
+pub struct Replicator(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    registry: Registry,
+    events: broadcast::Sender<(DevicePublic, Event)>,
+    joined: broadcast::Sender<(DevicePublic, String)>,
+    doors: Doors,
+    closing: watch::Sender<bool>,
+}
+
+impl Replicator {
+    /// One without sessions.
+    pub fn new(parts: Parts) -> Self {
+        Replicator(Arc::new(Inner {
+            parts,
+            registry: Registry::default(),
+            events: broadcast::Sender::new(EVENTS),
+            joined: broadcast::Sender::new(EVENTS),
+            doors: Doors::default(),
+            closing: watch::Sender::new(false),
+        }))
+    }
+
+    /// Sends what the peer lacks.
+    ///
+    /// # Errors
+    /// As [`PeerError`] says.
+    pub async fn push(&self, peer: &PeerAddress) -> Result<Summary, PeerError> {
+        self.once(peer, Direction::Push).await
+    }
+
+    /// Takes what we lack.
+    ///
+    /// # Errors
+    /// As [`PeerError`] says.
+    pub async fn pull(&self, peer: &PeerAddress) -> Result<Summary, PeerError> {
+        self.once(peer, Direction::Pull).await
+    }
+
+    /// Does one thing and ends. If a session with the device runs, waits until that has nothing left to do.
+    ///
+    /// # Errors
+    /// As [`PeerError`] says.
+    pub async fn once(&self, peer: &PeerAddress, way: Direction) -> Result<Summary, PeerError> {
+        if let Some(status) = peer.key.and_then(|key| self.0.registry.status(&key)) {
+            return settled(status).await;
+        }
+        let link = self.dial(peer).await?;
+        let key = link.peer;
+        let config = Config {
+            push: way != Direction::Pull,
+            pull: way != Direction::Push,
+            ..Config::once(&self.0.parts.name)
+        };
+        let result = self.converse(link, config).await;
+        match self.0.registry.status(&key) {
+            _ if result.as_ref().is_ok_and(|summary| summary.done) => result,
+            // Ours gave way to one that the peer had dialled.
+            Some(status) => settled(status).await,
+            None => result.and(Err(PeerError::Unfinished)),
+        }
+    }
+
+    /// Keeps a session to the peer until the handle is dropped.
+    pub fn follow(&self, peer: PeerAddress) -> Following {
+        Following::start(self.clone(), peer)
+    }
+
+    /// Tells all sessions of a new durable head. Blocking: asks the replica.
+    ///
+    /// # Errors
+    /// The replica's.
+    pub fn publish(&self) -> Result<(), ReplicaError> {
+        let announcement = self.0.parts.replica.announce()?;
+        self.0.registry.tell_all(|| Command::Tip(Box::new(announcement.clone())));
+        Ok(())
+    }
+
+    /// Gets objects that reads wait for, from whichever connected peer has them. False if none has.
+    pub async fn fetch(&self, ids: &[ObjectId]) -> bool {
+        for session in self.0.registry.commands() {
+            let (done, answer) = oneshot::channel();
+            let asked = session.send(Command::Fetch(ids.to_vec(), done)).await.is_ok();
+            if asked && answer.await == Ok(true) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// What happens in all sessions.
+    pub fn events(&self) -> broadcast::Receiver<(DevicePublic, Event)> {
+        self.0.events.subscribe()
+    }
+
+    /// Devices that join by ticket: their keys and names.
+    pub fn joined(&self) -> broadcast::Receiver<(DevicePublic, String)> {
+        self.0.joined.subscribe()
+    }
+
+    /// How all sessions stand.
+    pub fn sessions(&self) -> Vec<Status> {
+        self.0.registry.statuses()
+    }
+
+    /// Ends the session with a device (it was revoked).
+    pub async fn end(&self, peer: &DevicePublic) {
+        self.0.registry.end(peer).await;
+    }
+
+    /// Ends all sessions, listeners and followings.
+    pub fn close(&self) {
+        self.0.closing.send_replace(true);
+        self.0.registry.tell_all(|| Command::Close);
+    }
+
+    async fn dial(&self, peer: &PeerAddress) -> Result<Link, PeerError> {
+        let mut last = PeerError::Unreachable {
+            address: "peer".to_owned(),
+            error: std::io::Error::new(std::io::ErrorKind::NotFound, "no address is known"),
+        };
+        for address in &peer.addresses {
+            let stream = match tcp::connect(address).await {
+                Ok(stream) => stream,
+                Err(error) => {
+                    last = PeerError::Unreachable { address: address.clone(), error };
+                    continue;
+                }
+            };
+            let Parts { admission, ambient, .. } = &self.0.parts;
+            let shaken = handshake::dial(stream, &**admission, &ambient.entropy);
+            match tokio::time::timeout(HANDSHAKE, shaken).await {
+                Ok(Ok(link)) => return Ok(link),
+                Ok(Err(error)) => last = error.into(),
+                Err(_) => last = HandshakeError::Slow.into(),
+            }
+        }
+        Err(last)
+    }
+
+    /// A session on a link we dialled.
+    async fn converse(&self, link: Link, config: Config) -> Result<Summary, PeerError> {
+        let ours = self.announce().await?;
+        let (session, hello) = self.session(config, ours);
+        self.run(link, session, hello).await
+    }
+
+    async fn announce(&self) -> Result<Announcement, PeerError> {
+        let replica = self.0.parts.replica.clone();
+        let asked = tokio::task::spawn_blocking(move || replica.announce()).await;
+        Ok(asked.map_err(|_| PeerError::Closing)??)
+    }
+
+    fn session(&self, config: Config, ours: Announcement) -> (Session, Hello) {
+        let Ambient { clock, entropy } = &self.0.parts.ambient;
+        let random = Randomness { hello: ambient::random(&**entropy), secret: ambient::random(&**entropy) };
+        Session::new(config, ours, random, clock.monotonic())
+    }
+
+    async fn run(&self, link: Link, mut session: Session, hello: Hello) -> Result<Summary, PeerError> {
+        if *self.0.closing.borrow() {
+            return Err(PeerError::Closing);
+        }
+        let (peer, own) = (link.peer, self.0.parts.admission.device().public());
+        let dialler = if link.dialled { own } else { peer };
+        if self.0.registry.broke_off(&peer) {
+            session.expect_nothing_lost();
+        }
+        let status = watch::Sender::new(driver::first_status(&link));
+        let (place, commands) = self.0.registry.enter(peer, dialler, own, status.subscribe())?;
+        let Parts { replica, admission, ambient, .. } = self.0.parts.clone();
+        let events = self.0.events.clone();
+        let around = Surroundings { replica, admission, ambient, events };
+        let result = driver::run(around, link, session, hello, commands, status).await;
+        place.leave(result.as_ref().is_ok_and(|summary| summary.done));
+        result
+    }
+}
+
+/// Waits until a session has nothing left to do.
+async fn settled(mut status: watch::Receiver<Status>) -> Result<Summary, PeerError> {
+    let settled = status.wait_for(|status| status.settled).await;
+    let status = settled.map_err(|_| PeerError::Unfinished)?;
+    Ok(Summary { done: true, progress: status.progress, took: Duration::ZERO })
+}

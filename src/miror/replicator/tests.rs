@@ -1,0 +1,171 @@
+//! Whole replicators over real sockets on the loopback.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::*;
+use crate::crypto::Epoch;
+use crate::miror::testing::{MemoryDevices, MemoryReplica, Rng};
+
+struct Host {
+    replica: Arc<MemoryReplica>,
+    devices: Arc<MemoryDevices>,
+    replicator: Replicator,
+    address: PeerAddress,
+}
+
+async fn hosts(count: u8) -> Vec<Host> {
+    let ambient = Ambient::host();
+    let epoch = Epoch::generate(1, &[], &*ambient.entropy);
+    let devices: Vec<_> = (0..count)
+        .map(|_| Arc::new(MemoryDevices::new(&*ambient.entropy, std::slice::from_ref(&epoch))))
+        .collect();
+    let mut hosts = Vec::new();
+    for (number, own) in (0..count).zip(&devices) {
+        devices.iter().for_each(|other| own.list(other.public()));
+        let replica = Arc::new(MemoryReplica::new(number));
+        let replicator = Replicator::new(Parts {
+            replica: replica.clone(),
+            admission: own.clone(),
+            inviter: None,
+            ambient: ambient.clone(),
+            name: format!("host {number}"),
+        });
+        let bound = replicator.listen(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = PeerAddress { addresses: vec![bound.to_string()], key: None };
+        hosts.push(Host { replica, devices: own.clone(), replicator, address });
+    }
+    hosts
+}
+
+/// Polls until `done`, with a deadline.
+async fn until(what: &str, done: impl Fn() -> bool) {
+    let wait = async {
+        while !done() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap_or_else(|_| panic!("{what}"));
+}
+
+fn fill(host: &Host, seed: u64, count: u32, len: u64) {
+    let mut rng = Rng::new(seed);
+    for key in 0..count {
+        let len = 1 + rng.below(len) as usize;
+        host.replica.write(key ^ seed as u32, &[rng.bytes(len), rng.bytes(len)]);
+    }
+}
+
+fn root(host: &Host) -> Option<crate::crypto::ObjectId> {
+    host.replica.announce().unwrap().tip.root
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sync_once_makes_both_equal_and_a_second_time_moves_nothing() {
+    let hosts = hosts(2).await;
+    let [a, b] = hosts.as_slice() else { panic!("two hosts") };
+    fill(a, 1, 60, 100_000);
+    fill(b, 1000, 30, 1000);
+    let summary = a.replicator.once(&b.address, Direction::Both).await.unwrap();
+    assert!(summary.done && summary.progress.sent_objects > 60 && summary.progress.received_objects > 30);
+    assert_eq!(root(a), root(b));
+    assert_eq!(a.replica.contents(), b.replica.contents());
+    assert!(b.replica.contents().values().all(Option::is_some));
+    let again = a.replicator.once(&b.address, Direction::Both).await.unwrap();
+    assert_eq!((again.progress.sent_bytes, again.progress.received_bytes), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn push_only_and_pull_only_move_one_way() {
+    let hosts = hosts(2).await;
+    let [a, b] = hosts.as_slice() else { panic!("two hosts") };
+    fill(a, 1, 20, 2000);
+    fill(b, 1000, 20, 2000);
+    let before = root(a);
+    a.replicator.push(&b.address).await.unwrap();
+    assert_eq!(root(a), before);
+    assert_eq!(b.replica.contents().len(), 40);
+    a.replicator.pull(&b.address).await.unwrap();
+    assert_eq!(root(a), root(b));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn following_carries_each_new_head_and_comes_back_after_a_cut() {
+    let hosts = hosts(2).await;
+    let [a, b] = hosts.as_slice() else { panic!("two hosts") };
+    let following = a.replicator.follow(b.address.clone());
+    until("connected", || a.replicator.sessions().iter().any(|s| s.settled)).await;
+    for round in 0..10 {
+        let (from, to) = if round % 2 == 0 { (a, b) } else { (b, a) };
+        from.replica.write(round, &[vec![round as u8; 1000]]);
+        from.replicator.publish().unwrap();
+        until("the edit arrives", || root(from) == root(to)).await;
+    }
+    b.replicator.end(&a.devices.public()).await;
+    until("the session ends", || b.replicator.sessions().is_empty()).await;
+    b.replica.write(99, &[vec![9; 500_000], vec![8; 500_000]]);
+    following.nudge();
+    until("it comes back", || root(a) == root(b) && a.replica.contents().values().all(Option::is_some)).await;
+    drop(following);
+    until("both let go", || a.replicator.sessions().is_empty() && b.replicator.sessions().is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_sessions_the_one_dialled_by_the_smaller_key_stays() {
+    let hosts = hosts(2).await;
+    let [a, b] = hosts.as_slice() else { panic!("two hosts") };
+    let _both = (a.replicator.follow(b.address.clone()), b.replicator.follow(a.address.clone()));
+    fill(a, 1, 10, 1000);
+    fill(b, 77, 10, 1000);
+    until("one settled session", || {
+        let settled = |host: &Host| matches!(host.replicator.sessions().as_slice(), [one] if one.settled);
+        settled(a) && settled(b) && root(a) == root(b)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_hosts_in_a_row_agree() {
+    let hosts = hosts(3).await;
+    let [a, b, c] = hosts.as_slice() else { panic!("three hosts") };
+    let _kept = (a.replicator.follow(b.address.clone()), b.replicator.follow(c.address.clone()));
+    fill(a, 1, 10, 1000);
+    a.replicator.publish().unwrap();
+    // What the owner of a vault does: a head that came from one peer is told to the others.
+    let mut events = b.replicator.events();
+    let (replicator, replica) = (b.replicator.clone(), c.replica.clone());
+    tokio::spawn(async move {
+        while let Ok((_, event)) = events.recv().await {
+            if matches!(event, Event::Merged(_)) {
+                let replicator = replicator.clone();
+                let _ = tokio::task::spawn_blocking(move || replicator.publish()).await;
+            }
+        }
+    });
+    until("the third has it", || replica.contents().len() == 10 && root(a) == root(c)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreachable_peer_is_named() {
+    let hosts = hosts(1).await;
+    let address = PeerAddress { addresses: vec!["127.0.0.1:1".into()], key: None };
+    let error = hosts[0].replicator.push(&address).await.unwrap_err();
+    assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nonsense_from_an_admitted_looking_socket_leaves_the_vault_as_it_was() {
+    let hosts = hosts(1).await;
+    fill(&hosts[0], 1, 5, 500);
+    let before = hosts[0].replica.contents();
+    let mut rng = Rng::new(3);
+    for len in [0, 1, 13, 14, 16, 100, 5000] {
+        let mut socket = tokio::net::TcpStream::connect(&hosts[0].address.addresses[0]).await.unwrap();
+        let _ = socket.write_all(&[b"bosr-mirror/1".to_vec(), rng.bytes(len)].concat()).await;
+        let _ = socket.shutdown().await;
+        let _ = socket.read_to_end(&mut Vec::new()).await;
+    }
+    assert_eq!(hosts[0].replica.contents(), before);
+    assert!(hosts[0].replicator.sessions().is_empty());
+}
