@@ -5,3 +5,6 @@ pub mod join;
 
 pub use commit::merge_commit;
 pub use join::{Joined, join_node, join_states};
+
+#[cfg(test)]
+mod histories;

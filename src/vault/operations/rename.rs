@@ -1,7 +1,7 @@
 //! Renaming: plain, over something, exchanging, and the atomic save of an editor.
 
 use super::super::error::{Result, VaultError};
-use super::super::view::{Entry, Group, Tombstone};
+use super::super::view::{Entry, Group, Holder, Tombstone};
 use super::super::{Kind, Name, NodeId, Stamp, Tree};
 use super::edit::Edit;
 use super::settle::{Slot, has_other_name};
@@ -138,8 +138,15 @@ impl Edit<'_> {
     fn is_save(&self, id: NodeId, from: &Slot, target: NodeId) -> Result<bool> {
         let (node, other) = (self.node(&id)?, self.node(&target)?);
         let files = node.kind == Kind::File && other.kind == Kind::File && node.data.len() == 1;
-        let alone = !has_other_name(&node, from) && self.slots(&target)?.len() == 1;
-        Ok(files && alone && self.tree.is_private(&id))
+        if !files || has_other_name(&node, from) || !self.tree.is_private(&id) {
+            return Ok(false);
+        }
+        // Names under which the target is hidden or loses do not count: a write gives them up.
+        let mut held = 0;
+        for slot in self.slots(&target)? {
+            held += usize::from(self.resolve(&slot)?.is_some_and(|it| it.holder == Holder::File(target)));
+        }
+        Ok(held == 1)
     }
 
     fn save(&mut self, id: NodeId, from: &Slot, target: NodeId, read: Option<&[Stamp]>) -> Result<()> {
@@ -239,11 +246,34 @@ impl Edit<'_> {
         let (from, to) = self.work_inside_both(ends, false)?;
         let beside = from.group == to.group && to.name == source.beside;
         if let (true, Some(Entry::Node(holder))) = (beside, &target) {
+            let node = self.node(holder)?;
+            if has_other_name(&node, &to) || node.kind != self.node(&source.node)?.kind {
+                return self.replace_by_tombstone(&from, source, *holder, &to);
+            }
             self.restore_tombstone(&from.group, source, *holder)?;
             return Ok(Renamed::Moved { node: *holder, replaced: None });
         }
         let replaced = self.clear_target(&to, target)?;
         let node = self.move_tombstone(&from.group, source, &to)?;
         Ok(Renamed::Moved { node, replaced })
+    }
+
+    /// Puts a tombstone in the place of a file that keeps its other names.
+    fn replace_by_tombstone(
+        &mut self,
+        from: &Slot,
+        source: &Tombstone,
+        holder: NodeId,
+        to: &Slot,
+    ) -> Result<Renamed> {
+        // Vacating the name makes the tombstone a file of its own.
+        self.unlink_holder(holder, to)?;
+        match self.scene().lookup_in(&from.group, &from.name)? {
+            Some(Entry::Node(node)) if from.name == source.name => {
+                self.give_place(node, Some(from), to)?;
+                Ok(Renamed::Moved { node, replaced: Some(holder) })
+            }
+            _ => Err(VaultError::Inconsistent("a tombstone that was settled is not where it showed")),
+        }
     }
 }

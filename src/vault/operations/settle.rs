@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::super::error::Result;
-use super::super::view::claims::{claims, own_version, shown};
+use super::super::view::claims::{own_version, shown};
 use super::super::view::{Group, Holder, Resolved, Tombstone};
 use super::super::{Data, Name, Node, NodeChange, NodeId, Place, Stamp};
 use super::edit::Edit;
@@ -72,25 +72,27 @@ impl Edit<'_> {
         self.change(id, node.kind, step)
     }
 
-    /// Takes the name at `slot` from a node. If it was the last, what it holds goes with it.
+    /// Takes the name at `slot` from a node. It leaves a `Gone`, also if the node has other names: someone
+    /// else may be removing those, and a third writing.
     pub(super) fn remove_name(&mut self, id: NodeId, slot: &Slot) -> Result<()> {
         let node = self.node(&id)?;
         let last = node.is_directory() || !has_other_name(&node, slot);
-        if last && !node.is_directory() && self.tree.is_private(&id) {
+        let private = self.tree.is_private(&id) && !node.is_directory();
+        if private && last {
             return self.erase(id);
         }
         let mut step = NodeChange::none(node.kind);
+        let mut parent = slot.group.front();
         for (own, place) in node.places.iter() {
-            if last || slot.holds(place) {
+            if last || !place.is_at() || slot.holds(place) {
                 step.places.remove(own);
+                parent = place.slot().0;
             }
         }
-        if last {
-            let parent = claims(&node).pop().map_or(slot.group.front(), |claim| claim.parent);
+        if !private {
             let covers = node.data.stamps().collect();
-            let gone = Place::Gone { parent, name: slot.name.clone(), covers };
             let stamp = self.stamp();
-            step.places.add(stamp, gone);
+            step.places.add(stamp, Place::Gone { parent, name: slot.name.clone(), covers });
         }
         self.change(id, node.kind, step)
     }

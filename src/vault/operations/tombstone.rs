@@ -3,7 +3,7 @@
 use super::super::error::{Result, VaultError};
 use super::super::view::claims::shown;
 use super::super::view::{Group, Holder, Tombstone};
-use super::super::{Kind, Node, NodeId};
+use super::super::{Data, Kind, Node, NodeId};
 use super::edit::Edit;
 use super::settle::{Slot, has_other_name};
 
@@ -31,6 +31,7 @@ impl Edit<'_> {
                 continue;
             }
             if resolved.holder == Holder::File(claim.node) || others && !has_other_name(&node, &slot) {
+                self.keep_at_other_names(claim.node, &slot, &content)?;
                 self.drop_data(claim.node, |_, data| *data == content)?;
                 continue;
             }
@@ -38,6 +39,19 @@ impl Edit<'_> {
                 self.split_off(other, &slot)?;
             }
             self.remove_name(claim.node, &slot)?;
+        }
+        Ok(())
+    }
+
+    /// Before a file of several names loses a version: beside the other names it stays, as a file of its own.
+    fn keep_at_other_names(&mut self, id: NodeId, slot: &Slot, content: &Data) -> Result<()> {
+        let node = self.node(&id)?;
+        for other in self.slots(&id)?.iter().filter(|other| *other != slot) {
+            for tombstone in self.tombstones_beside(other)?.values() {
+                if tombstone.node == id && node.data.at(&tombstone.stamp) == Some(content) {
+                    self.split_off(tombstone, other)?;
+                }
+            }
         }
         Ok(())
     }

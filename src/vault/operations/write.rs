@@ -171,23 +171,48 @@ impl Edit<'_> {
     /// Before a file's shown content is replaced: whoever shows the same at a name of the file would come
     /// into view; and an empty content would give way to what stands beside it.
     fn detach(&mut self, id: NodeId, replaced: &[Data], becomes_empty: bool) -> Result<()> {
+        self.detach_from_others(id)?;
+        let mut held = false;
         for slot in self.slots(&id)? {
             let Some(resolved) = self.resolve(&slot)? else { continue };
             let holds = resolved.holder == Holder::File(id);
             let shows = |data: &&Data| {
                 holds || resolved.losers.iter().any(|loser| loser.node == id && loser.data == **data)
             };
-            let replaced: Vec<Data> = replaced.iter().filter(shows).cloned().collect();
+            let here: Vec<Data> = replaced.iter().filter(shows).cloned().collect();
             for claim in resolved.claims.iter().filter(|claim| claim.node != id) {
                 if claim.kind != Kind::Directory && resolved.holder != Holder::File(claim.node) {
-                    self.forget_replaced(claim.node, &slot, &replaced)?;
+                    self.forget_replaced(claim.node, &slot, &here)?;
                 }
             }
             if holds && becomes_empty {
                 self.vacate(&slot)?;
-                let last = !has_other_name(&*self.node(&id)?, &slot);
-                self.split_holder(&slot, last)?;
+                self.split_holder(&slot, false)?;
             }
+            held |= holds;
+        }
+        if held && becomes_empty {
+            self.drop_data(id, |_, data| !replaced.contains(data))?;
+        }
+        Ok(())
+    }
+
+    /// A file that holds one name and is hidden or stands beside another gives up the latter: what shows
+    /// there is not to change with it.
+    fn detach_from_others(&mut self, id: NodeId) -> Result<()> {
+        let mut held = Vec::new();
+        let mut others = Vec::new();
+        for slot in self.slots(&id)? {
+            let holds = self.resolve(&slot)?.is_some_and(|resolved| resolved.holder == Holder::File(id));
+            (if holds { &mut held } else { &mut others }).push(slot);
+        }
+        if held.is_empty() {
+            return Ok(());
+        }
+        for slot in others {
+            let names = self.tombstones_beside(&slot)?;
+            let own: Vec<_> = names.values().filter(|it| it.node == id).collect();
+            self.settle_loser(id, &slot, &own)?;
         }
         Ok(())
     }

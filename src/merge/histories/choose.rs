@@ -1,0 +1,471 @@
+//! From the numbers of a step to an operation on what there is, run beside the plain tree.
+
+use super::plain::{Item, Path, Plain, Refused, token};
+use super::scratch::Shown;
+use super::tokens::What;
+use super::world::{Check, Handle, World, check_touched};
+use super::{Act, Step};
+use crate::vault::view::naming::may_be_tombstone;
+use crate::vault::{
+    Attr, AttrPatch, Data, Delta, Name, NewNode, NodeId, Outcome, Renamed, Replace, Tree, VaultError, Write,
+};
+
+const NAMES: [&str; 3] = ["a", "b.x", "c"];
+
+type Ran = Result<Outcome<Option<NodeId>>, VaultError>;
+
+/// A local operation about to run: how the plain tree takes it, and how the vault does.
+struct Plan {
+    told: String,
+    expected: Result<Plain, Refused>,
+    /// Whether names of tombstones may change.
+    tow: bool,
+    /// The content it makes.
+    makes: Option<u64>,
+    /// The path whose file is deleted or moved, if it does only that.
+    clean: Option<(Path, What)>,
+}
+
+pub(super) fn attr() -> Attr {
+    Attr { mode: 0o644, uid: 0, gid: 0, mtime: 0, birth: 0, xattrs: Default::default() }
+}
+
+fn directory_of(plain: &Plain, path: &[Name]) -> NodeId {
+    match plain.0.get(path).map(|item| &item.shown) {
+        Some(Shown::Directory(id)) => *id,
+        _ => NodeId::ROOT,
+    }
+}
+
+/// The directory and the name of a path.
+fn ends<'p>(plain: &Plain, path: &'p Path) -> (NodeId, &'p Name) {
+    let (name, above) = path.split_last().unwrap();
+    (directory_of(plain, above), name)
+}
+
+fn same<T>(outcome: Outcome<T>, node: Option<NodeId>) -> Outcome<Option<NodeId>> {
+    Outcome { value: node, delta: outcome.delta, touched: outcome.touched, undo: outcome.undo }
+}
+
+impl World {
+    fn fresh(&mut self, pick: usize) -> (u64, String) {
+        self.next_token += 1;
+        let token = 1000 + self.next_token;
+        (token, if self.unique { token.to_string() } else { ["x", "y"][pick % 2].to_owned() })
+    }
+
+    /// A path that is there; every other time one in conflict, if there is one.
+    fn pick_path(&self, plain: &Plain, pick: usize, fits: impl Fn(&Path, &Item) -> bool) -> Option<Path> {
+        let contested = |path: &Path| {
+            let beside = |other: &Path| {
+                other.len() == path.len() && other[..other.len() - 1] == path[..path.len() - 1]
+            };
+            plain.0.iter().any(|(other, item)| matches!(item.shown, Shown::Tombstone { .. }) && beside(other))
+        };
+        let all: Vec<&Path> =
+            plain.0.iter().filter(|(path, item)| fits(path, item)).map(|(path, _)| path).collect();
+        let hot: Vec<&Path> = all.iter().filter(|path| contested(path)).copied().collect();
+        let from = if pick % 2 == 1 && !hot.is_empty() { &hot } else { &all };
+        (!from.is_empty()).then(|| from[pick / 2 % from.len()].clone())
+    }
+
+    /// A name of the few there are, in one of the directories near the root.
+    fn pick_name(&self, plain: &Plain, pick: usize) -> Path {
+        let near = |path: &&Path| path.len() < 2 && directory_of(plain, path) != NodeId::ROOT;
+        let mut dirs: Vec<Path> = vec![Vec::new()];
+        dirs.extend(plain.0.keys().filter(near).cloned());
+        let mut path = dirs[pick / 3 % dirs.len()].clone();
+        path.push(Name::new(NAMES[pick % 3]).unwrap());
+        path
+    }
+
+    pub(super) fn local(&mut self, step: &Step) -> Check {
+        let plain = Plain::of(&self.replicas[step.who]);
+        let [a, b, c] = step.picks;
+        let is_file = |_: &Path, item: &Item| matches!(item.shown, Shown::File { .. });
+        let is_tombstone = |_: &Path, item: &Item| matches!(item.shown, Shown::Tombstone { .. });
+        let any = |_: &Path, _: &Item| true;
+        let target = self.pick_name(&plain, b);
+        match step.act {
+            Act::Create | Act::Mkdir | Act::Symlink => {
+                let (token, text) = self.fresh(c);
+                let data = match step.act {
+                    Act::Mkdir => None,
+                    Act::Symlink => Some(Data::Target(text.into_bytes())),
+                    _ => Some(Data::inline(if c % 5 == 0 { String::new() } else { text })),
+                };
+                self.make(step.who, &plain, &target, data, token)
+            }
+            Act::Write | Act::Truncate => {
+                let Some(path) = self.pick_path(&plain, a, is_plain_file) else { return Ok(()) };
+                let (token, text) = self.fresh(c);
+                let data = Data::inline(if step.act == Act::Truncate { String::new() } else { text });
+                self.write_path(step.who, &plain, &path, data, token)
+            }
+            Act::Unlink => {
+                self.pick_path(&plain, a, is_file).map_or(Ok(()), |path| self.unlink(step.who, &plain, &path))
+            }
+            Act::TombstoneRemove => self
+                .pick_path(&plain, a, is_tombstone)
+                .map_or(Ok(()), |path| self.unlink(step.who, &plain, &path)),
+            Act::Rmdir => {
+                let fits = |_: &Path, item: &Item| item.data.is_none();
+                self.pick_path(&plain, a, fits).map_or(Ok(()), |path| self.rmdir(step.who, &plain, &path))
+            }
+            Act::Rename => {
+                let onto = if c % 4 == 0 { self.pick_path(&plain, b, any) } else { Some(target) };
+                let from = self.pick_path(&plain, a, |path, item| !is_tombstone(path, item));
+                self.rename(step.who, &plain, from, onto, Replace::Allowed)
+            }
+            Act::TombstoneMove => {
+                let from = self.pick_path(&plain, a, is_tombstone);
+                let onto = if c % 4 == 0 { self.pick_path(&plain, b, any) } else { Some(target) };
+                self.rename(step.who, &plain, from, onto, Replace::Allowed)
+            }
+            Act::TombstoneRestore => self.restore(step.who, &plain, a),
+            Act::Exchange => {
+                let (from, onto) = (self.pick_path(&plain, a, any), self.pick_path(&plain, b, any));
+                self.rename(step.who, &plain, from, onto, Replace::Exchange)
+            }
+            Act::Link => self
+                .pick_path(&plain, a, is_file)
+                .map_or(Ok(()), |path| self.link(step.who, &plain, &path, &target)),
+            Act::Chmod => self
+                .pick_path(&plain, a, is_file)
+                .map_or(Ok(()), |path| self.chmod(step.who, &plain, &path, b)),
+            Act::Save => self.save(step.who, &plain, a, c),
+            Act::Open => {
+                let Some(path) = self.pick_path(&plain, a, is_plain_file) else { return Ok(()) };
+                let Some(Item { shown: Shown::File { node, .. }, .. }) = plain.0.get(&path) else {
+                    return Ok(());
+                };
+                let base = self.replicas[step.who].tree.base(node).unwrap();
+                self.replicas[step.who].handles.push(Handle { node: *node, base });
+                Ok(())
+            }
+            Act::HandleWrite => self.write_handle(step.who, a, c),
+            Act::Prune | Act::Crash | Act::Pull => Ok(()),
+        }
+    }
+
+    fn make(&mut self, who: usize, plain: &Plain, path: &Path, data: Option<Data>, number: u64) -> Check {
+        let mut expected = plain.clone();
+        let made = expected.make(path, Shown::Directory(NodeId::ROOT), data.clone());
+        let makes = data.as_ref().and_then(token).filter(|_| made.is_ok());
+        let plan = Plan {
+            told: format!("make {path:?} {number}"),
+            expected: made.map(|()| expected),
+            tow: false,
+            makes,
+            clean: None,
+        };
+        let (dir, name) = ends(plain, path);
+        let new = NewNode { attr: attr(), data };
+        self.execute(who, plain, plan, |tree, draw| {
+            tree.create(&dir, name, new, draw).map(|it| same(it, None))
+        })
+    }
+
+    fn write_path(&mut self, who: usize, plain: &Plain, path: &Path, data: Data, number: u64) -> Check {
+        let Some(Item { shown: Shown::File { node, .. }, .. }) = plain.0.get(path).cloned() else {
+            return Ok(());
+        };
+        let mut expected = plain.clone();
+        let wrote = expected.write(path, &data);
+        let plan = Plan {
+            told: format!("write {path:?} {number}"),
+            expected: wrote.map(|()| expected),
+            // An empty content lets what stands beside other names of the file have them.
+            tow: data.is_empty(),
+            makes: token(&data),
+            clean: None,
+        };
+        self.execute(who, plain, plan, |tree, draw| {
+            let base = tree.base(&node)?;
+            let write = Write { base, data, attr: AttrPatch::default() };
+            tree.write(&node, write, draw).map(|it| same(it, None))
+        })
+    }
+
+    fn write_handle(&mut self, who: usize, pick: usize, content: usize) -> Check {
+        let count = self.replicas[who].handles.len();
+        if count == 0 {
+            return Ok(());
+        }
+        let index = pick % count;
+        let handle = self.replicas[who].handles[index].clone();
+        let (number, text) = self.fresh(content);
+        let before = Plain::of(&self.replicas[who]);
+        let data = Data::inline(text);
+        let write = Write { base: handle.base.clone(), data: data.clone(), attr: AttrPatch::default() };
+        self.tell(format!("{who}: handle writes {number}"));
+        let done = match self.replicas[who].operate(|tree, draw| tree.write(&handle.node, write, draw)) {
+            Ok(done) => done,
+            Err(VaultError::NotFound) => return Ok(()),
+            Err(other) => return Err(other.to_string()),
+        };
+        let added = done.delta.as_ref().and_then(|delta| {
+            let change = delta.changes.iter().find(|(id, _)| *id == handle.node)?;
+            Some(change.1.data.added.last()?.0)
+        });
+        if let Some(stamp) = added {
+            self.replicas[who].handles[index].base = vec![stamp];
+        }
+        self.note(who, &before, token(&data), done.delta.as_ref(), None);
+        Ok(())
+    }
+
+    fn unlink(&mut self, who: usize, plain: &Plain, path: &Path) -> Check {
+        let mut expected = plain.clone();
+        let gone = expected.unlink(path);
+        let plan = Plan {
+            told: format!("unlink {path:?}"),
+            expected: gone.map(|()| expected),
+            tow: false,
+            makes: None,
+            clean: Some((path.clone(), What::Deleted)),
+        };
+        let (dir, name) = ends(plain, path);
+        self.execute(who, plain, plan, |tree, draw| tree.unlink(&dir, name, draw).map(|it| same(it, None)))
+    }
+
+    fn rmdir(&mut self, who: usize, plain: &Plain, path: &Path) -> Check {
+        let mut expected = plain.clone();
+        let gone = expected.rmdir(path);
+        let plan = Plan {
+            told: format!("rmdir {path:?}"),
+            expected: gone.map(|()| expected),
+            tow: false,
+            makes: None,
+            clean: None,
+        };
+        let (dir, name) = ends(plain, path);
+        self.execute(who, plain, plan, |tree, draw| tree.rmdir(&dir, name, draw).map(|it| same(it, None)))
+    }
+
+    fn rename(
+        &mut self,
+        who: usize,
+        plain: &Plain,
+        from: Option<Path>,
+        to: Option<Path>,
+        how: Replace,
+    ) -> Check {
+        let (Some(from), Some(to)) = (from, to) else { return Ok(()) };
+        let mut expected = plain.clone();
+        let moved = match how {
+            Replace::Exchange => expected.exchange(&from, &to),
+            _ => expected.rename(&from, &to),
+        };
+        let alone = how == Replace::Allowed && !plain.0.contains_key(&to);
+        let plan = Plan {
+            told: format!("rename {how:?} {from:?} {to:?}"),
+            expected: moved.map(|()| expected),
+            tow: true,
+            makes: None,
+            clean: alone.then(|| (from.clone(), What::Moved)),
+        };
+        let (dir, name) = ends(plain, &from);
+        let (new_dir, new_name) = ends(plain, &to);
+        self.execute(who, plain, plan, |tree, draw| {
+            tree.rename((&dir, name), (&new_dir, new_name), how, None, draw).map(|it| same(it, None))
+        })
+    }
+
+    /// Renames a tombstone over the name that it stands beside.
+    fn restore(&mut self, who: usize, plain: &Plain, pick: usize) -> Check {
+        let conflicts = self.replicas[who].tree.scene().conflicts().map_err(|error| error.to_string())?;
+        if conflicts.is_empty() {
+            return Ok(());
+        }
+        let conflict = &conflicts[pick % conflicts.len()];
+        let path = |name: &Name| conflict.directory.iter().chain([name]).cloned().collect::<Path>();
+        let (from, to) = (path(&conflict.tombstone.name), path(&conflict.tombstone.beside));
+        self.rename(who, plain, Some(from), Some(to), Replace::Allowed)
+    }
+
+    fn link(&mut self, who: usize, plain: &Plain, from: &Path, to: &Path) -> Check {
+        let Some(Item { shown: Shown::File { node, .. }, .. }) = plain.0.get(from).cloned() else {
+            return Ok(());
+        };
+        let mut expected = plain.clone();
+        let linked = expected.link(from, to);
+        let plan = Plan {
+            told: format!("link {from:?} {to:?}"),
+            expected: linked.map(|()| expected),
+            tow: true,
+            makes: None,
+            clean: Some((from.clone(), What::Moved)),
+        };
+        let (dir, name) = ends(plain, to);
+        self.execute(who, plain, plan, |tree, draw| {
+            tree.link(&node, &dir, name, draw).map(|it| same(it, None))
+        })
+    }
+
+    fn chmod(&mut self, who: usize, plain: &Plain, path: &Path, mode: usize) -> Check {
+        let Some(Item { shown: Shown::File { node, .. }, .. }) = plain.0.get(path).cloned() else {
+            return Ok(());
+        };
+        let plan = Plan {
+            told: format!("chmod {path:?}"),
+            expected: Ok(plain.clone()),
+            tow: false,
+            makes: None,
+            clean: None,
+        };
+        let patch = AttrPatch { mode: Some(mode as u32), ..AttrPatch::default() };
+        self.execute(who, plain, plan, |tree, draw| {
+            tree.set_attr(&node, &patch, draw).map(|it| same(it, None))
+        })
+    }
+
+    /// What an editor does: a new file beside the old, renamed over it.
+    fn save(&mut self, who: usize, plain: &Plain, pick: usize, content: usize) -> Check {
+        let Some(path) = self.pick_path(plain, pick, is_plain_file) else { return Ok(()) };
+        let mut beside = path.clone();
+        beside.pop();
+        beside.push(Name::new("tmp").unwrap());
+        let (number, text) = self.fresh(content);
+        self.make(who, plain, &beside, Some(Data::inline(text)), number)?;
+        // A file of that name may have been there, left by a save of a tombstone's name.
+        let expects_save = !plain.0.contains_key(&beside);
+        let plain = Plain::of(&self.replicas[who]);
+        let mut expected = plain.clone();
+        let plan = Plan {
+            told: format!("save {path:?} {number}"),
+            expected: expected.rename(&beside, &path).map(|()| expected),
+            tow: false,
+            makes: None,
+            clean: None,
+        };
+        let (dir, name) = ends(&plain, &beside);
+        let (new_dir, new_name) = ends(&plain, &path);
+        let links = plain.0.values().filter(|item| shows_same(item, plain.0.get(&path))).count();
+        let mut saved = false;
+        self.execute(who, &plain, plan, |tree, draw| {
+            let done = tree.rename((&dir, name), (&new_dir, new_name), Replace::Allowed, None, draw)?;
+            saved = matches!(done.value, Renamed::Saved { .. });
+            Ok(same(done, None))
+        })?;
+        let wanted = links == 1 && expects_save;
+        if saved == wanted {
+            Ok(())
+        } else {
+            Err(format!("an editor's save: {wanted}, taken for one: {saved}"))
+        }
+    }
+
+    /// Runs the operation on both trees and compares.
+    fn execute(
+        &mut self,
+        who: usize,
+        plain: &Plain,
+        plan: Plan,
+        act: impl FnOnce(&mut Tree, &mut dyn FnMut() -> [u8; 12]) -> Ran,
+    ) -> Check {
+        self.tell(format!("{who}: {}", plan.told));
+        let before = self.replicas[who].nodes();
+        let paths = self.replicas[who].paths();
+        let ran = self.replicas[who].operate(act);
+        match (ran, plan.expected) {
+            (Ok(done), Ok(expected)) => {
+                let after = Plain::of(&self.replicas[who]);
+                expected.agrees(&after, plan.tow, !self.unique)?;
+                check_touched(&paths, &self.replicas[who], &done.touched)?;
+                self.note(who, plain, plan.makes, done.delta.as_ref(), plan.clean);
+                Ok(())
+            }
+            (Err(_), Err(Refused)) if before == self.replicas[who].nodes() => Ok(()),
+            (Err(error), Err(Refused)) => Err(format!("refused with {error}, and changed something")),
+            (Err(error), Ok(_)) => Err(format!("refused with {error} what POSIX does")),
+            (Ok(_), Err(Refused)) => Err("did what POSIX refuses".into()),
+        }
+    }
+
+    /// Tells the oracle of contents what happened, and drops handles on what was removed here.
+    fn note(
+        &mut self,
+        who: usize,
+        before: &Plain,
+        makes: Option<u64>,
+        delta: Option<&Delta>,
+        clean: Option<(Path, What)>,
+    ) {
+        let replica = &mut self.replicas[who];
+        let now = Plain::of(replica);
+        let after = now.tokens();
+        let simple = clean.and_then(|(path, what)| Some((simple_token(before, &path)?, what)));
+        let mut number = self.next_token * 1000;
+        let mut next = || {
+            number += 1;
+            number
+        };
+        let nodes: Vec<NodeId> = delta
+            .iter()
+            .flat_map(|delta| &delta.changes)
+            .filter_map(|(id, change)| {
+                let placed = change.places.added.iter().any(|(_, place)| place.is_at());
+                (placed || !change.data.added.is_empty()).then_some(*id)
+            })
+            .collect();
+        for id in nodes {
+            let node = replica.tree.node(&id).unwrap();
+            let tokens: Vec<u64> =
+                node.iter().flat_map(|node| node.data.iter()).filter_map(|(_, data)| token(data)).collect();
+            replica.knowledge.touch(next(), id, tokens.into_iter());
+        }
+        for token in before.tokens().difference(&after) {
+            let deleted = simple == Some((*token, What::Deleted));
+            let what = if deleted { What::Deleted } else { What::Dropped };
+            replica.knowledge.note(next(), *token, what);
+        }
+        for token in before.tokens().intersection(&after) {
+            if now.shows(*token) < before.shows(*token) {
+                replica.knowledge.note(next(), *token, What::Unlinked);
+            }
+        }
+        if let Some((token, What::Moved)) = simple {
+            replica.knowledge.note(next(), token, What::Moved);
+        }
+        if let Some(token) = makes {
+            replica.knowledge.make(token);
+        }
+        self.next_token += 1;
+        let scene = replica.tree.scene();
+        let live = |handle: &Handle| scene.is_live(&handle.node).unwrap();
+        let handles = replica.handles.iter().filter(|handle| live(handle)).cloned().collect();
+        replica.handles = handles;
+    }
+}
+
+fn is_plain_file(path: &Path, item: &Item) -> bool {
+    matches!((&item.shown, &item.data), (Shown::File { .. }, Some(Data::Content(_))))
+        && !may_be_tombstone(path.last().unwrap())
+}
+
+fn shows_same(item: &Item, other: Option<&Item>) -> bool {
+    match (&item.shown, other.map(|other| &other.shown)) {
+        (Shown::File { node, .. }, Some(Shown::File { node: other, .. })) => node == other,
+        _ => false,
+    }
+}
+
+/// The content of a file without conflict or second name.
+fn simple_token(plain: &Plain, path: &Path) -> Option<u64> {
+    let item = plain.0.get(path)?;
+    let Shown::File { node, .. } = item.shown else { return None };
+    let of_node = plain.0.values().filter(|other| match other.shown {
+        Shown::File { node: other, .. } | Shown::Tombstone { node: other, .. } => other == node,
+        Shown::Directory(_) => false,
+    });
+    let contested = plain.0.iter().any(|(other, item)| {
+        matches!(item.shown, Shown::Tombstone { .. })
+            && other.len() == path.len()
+            && other[..other.len() - 1] == path[..path.len() - 1]
+    });
+    if of_node.count() > 1 || contested {
+        return None;
+    }
+    token(item.data.as_ref()?)
+}
