@@ -129,3 +129,49 @@ impl Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_has_its_own_errno() {
+        // Written out, so that a wrong line of the table cannot agree with itself.
+        let table = [
+            (Error::NotFound, 2),
+            (Error::Exists, 17),
+            (Error::NotADirectory, 20),
+            (Error::IsADirectory, 21),
+            (Error::NotEmpty, 39),
+            (Error::NameTooLong, 36),
+            (Error::NotPermitted, 1),
+            (Error::AccessDenied, 13),
+            (Error::Invalid, 22),
+            (Error::BadHandle, 9),
+            (Error::ReadOnly, 30),
+            (Error::NoSpace, 28),
+            (Error::TooLarge, 27),
+            (Error::TooManyLinks, 31),
+            (Error::CrossDevice, 18),
+            (Error::NoAttribute, 61),
+            (Error::BufferTooSmall, 34),
+            (Error::AttributeTooLarge, 7),
+            (Error::PastEnd, 6),
+            (Error::Busy, 16),
+            (Error::Stale, 116),
+            (Error::TooManyOpen, 23),
+            (Error::NoMemory, 12),
+            (Error::Interrupted, 4),
+            (Error::Unreachable, 113),
+            (Error::TimedOut, 110),
+            (Error::Unsupported, 95),
+            (Error::NotImplemented, 38),
+            (Error::Io, 5),
+        ];
+        for (error, errno) in table {
+            assert_eq!(error.errno(), errno, "{error}");
+        }
+        let different: std::collections::HashSet<_> = table.iter().map(|(_, errno)| errno).collect();
+        assert_eq!(different.len(), table.len());
+    }
+}

@@ -12,7 +12,8 @@ use crate::{
 ///
 /// No method may sleep, wait for another thread for long, or call the [`Invalidator`](crate::Invalidator):
 /// see the rules in the [crate's head](crate). Methods are called from one thread, or from as many as
-/// [`MountOptions::threads`](crate::MountOptions::threads) says.
+/// [`MountOptions::threads`](crate::MountOptions::threads) says. A panic in one ends the mount
+/// (with several threads, once the first of them panicked).
 ///
 /// The kernel has already checked permissions against the attributes it was given (`default_permissions`),
 /// including sticky directories; names are never empty, `.` or `..`, and hold neither `/` nor NUL. The

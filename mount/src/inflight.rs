@@ -90,3 +90,77 @@ impl Drop for Ticket {
         self.park();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::thread;
+
+    use super::*;
+
+    /// Begins a wait on another thread, and returns once it has turned the phase.
+    fn wait_elsewhere(requests: &Arc<InFlight>) -> thread::JoinHandle<()> {
+        let before = requests.phase.load(SeqCst);
+        let waiting = Arc::clone(requests);
+        let waiter = thread::spawn(move || waiting.wait_for_earlier());
+        while requests.phase.load(SeqCst) == before {
+            thread::yield_now();
+        }
+        waiter
+    }
+
+    #[test]
+    fn earlier_requests_are_waited_for_and_later_ones_not() {
+        let requests = Arc::new(InFlight::default());
+        let earlier = requests.begin();
+        let waiter = wait_elsewhere(&requests);
+        let later = requests.begin();
+        assert!(!waiter.is_finished());
+        drop(earlier);
+        waiter.join().unwrap();
+        drop(later);
+        requests.wait_for_earlier();
+    }
+
+    #[test]
+    fn parked_requests_are_not_waited_for() {
+        let requests = Arc::new(InFlight::default());
+        let mut parked = requests.begin();
+        let waiter = wait_elsewhere(&requests);
+        parked.park();
+        waiter.join().unwrap();
+        drop(parked);
+        requests.wait_for_earlier();
+        assert_eq!(requests.counts.each_ref().map(|count| count.load(SeqCst)), [0, 0]);
+    }
+
+    #[test]
+    fn under_load_no_earlier_request_is_missed() {
+        const WORKERS: usize = 4;
+        let requests = Arc::new(InFlight::default());
+        // What each worker's current request read; the state is published before each wait.
+        let state = AtomicU64::new(0);
+        let read: [AtomicU64; WORKERS] = std::array::from_fn(|_| AtomicU64::new(u64::MAX));
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for slot in &read {
+                scope.spawn(|| {
+                    while !done.load(SeqCst) {
+                        let ticket = requests.begin();
+                        slot.store(state.load(SeqCst), SeqCst);
+                        thread::yield_now();
+                        slot.store(u64::MAX, SeqCst);
+                        drop(ticket);
+                    }
+                });
+            }
+            let missed = (1..=5_000).find(|published| {
+                state.store(*published, SeqCst);
+                requests.wait_for_earlier();
+                read.iter().any(|slot| slot.load(SeqCst) < *published)
+            });
+            done.store(true, SeqCst);
+            assert_eq!(missed, None, "a request held an old state after the wait for it");
+        });
+    }
+}

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use fuser::{INodeNo, Notifier};
 
 use crate::Inode;
+use crate::connection::Connection;
 use crate::inflight::InFlight;
 
 thread_local! {
@@ -50,12 +51,17 @@ pub enum InvalidateError {
 #[derive(Clone, Debug)]
 pub struct Invalidator {
     notifier: Notifier,
+    connection: Arc<Connection>,
     requests: Arc<InFlight>,
 }
 
 impl Invalidator {
-    pub(crate) fn new(notifier: Notifier, requests: Arc<InFlight>) -> Invalidator {
-        Invalidator { notifier, requests }
+    pub(crate) fn new(
+        notifier: Notifier,
+        connection: Arc<Connection>,
+        requests: Arc<InFlight>,
+    ) -> Invalidator {
+        Invalidator { notifier, connection, requests }
     }
 
     /// Waits until every request that began before now has been answered, except those that are parked.
@@ -113,13 +119,15 @@ impl Invalidator {
 
     fn tell(&self, what: impl FnOnce(&Notifier) -> io::Result<()>) -> Result<(), InvalidateError> {
         refuse_while_serving()?;
+        // fuser itself takes "not known" for success, which after the end everything is.
+        if !self.connection.is_alive() {
+            return Err(InvalidateError::Ended);
+        }
         match what(&self.notifier) {
             Ok(()) => Ok(()),
             Err(error) => match error.raw_os_error() {
+                _ if !self.connection.is_alive() => Err(InvalidateError::Ended),
                 Some(libc::ENOENT) => Ok(()),
-                Some(libc::ENODEV | libc::ENOTCONN | libc::ECONNABORTED | libc::EPERM) => {
-                    Err(InvalidateError::Ended)
-                }
                 _ => Err(InvalidateError::Refused(error)),
             },
         }

@@ -21,6 +21,7 @@
 
 mod adapter;
 mod attributes;
+mod connection;
 mod directory;
 mod error;
 mod filesystem;

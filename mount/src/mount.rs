@@ -1,25 +1,23 @@
 //! A mount, from the moment the directory shows the filesystem until the kernel lets go of it.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use fuser::Session;
 use parking_lot::{Condvar, Mutex};
 
 use crate::adapter::Adapter;
+use crate::connection::Connection;
 use crate::inflight::InFlight;
 use crate::place::Place;
-use crate::unmount::{self, UnmountError};
-use crate::{Filesystem, Invalidator, MountError, MountOptions, mountinfo};
+use crate::{Filesystem, Invalidator, MountError, MountOptions, UnmountError};
 
 /// How a mount ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// It was unmounted, from here or by `umount` or `fusermount3 -u`.
     Unmounted,
-    /// Reading requests failed, for this reason. The directory shows its own content again, or a dead mount
-    /// that [`clear_dead`](crate::clear_dead) clears.
+    /// Serving requests failed, for this reason; every program that used it got an error.
     Failed(String),
 }
 
@@ -33,15 +31,14 @@ struct End {
 /// A mounted filesystem.
 ///
 /// It ends by [`unmount`](Self::unmount), by `fusermount3 -u` or `umount` from outside, or by dropping this
-/// handle, which takes it out of the tree at once ([`detach`](Self::detach)) and does not wait.
+/// handle, which takes it out of the tree at once ([`detach`](Self::detach)) and does not wait. If a request
+/// panics, the mount is aborted: better an error for everyone than programs that wait for ever.
 ///
 /// When it has ended, everything that was written has been delivered to the filesystem; forgets and releases
 /// that were on their way may not have been.
 #[derive(Debug)]
 pub struct Mount {
-    path: PathBuf,
-    /// The device number under which the kernel lists this mount: tells it from another at the same place.
-    device: Option<String>,
+    connection: Arc<Connection>,
     invalidator: Invalidator,
     end: Arc<End>,
 }
@@ -62,17 +59,13 @@ impl Mount {
         let adapter = Adapter::new(filesystem, Arc::clone(&requests));
         let session =
             Session::new(adapter, &place.path, &options.config()).map_err(|error| place.blame(error))?;
-        let listed = mountinfo::uppermost_at(&place.path).map_err(MountError::System)?;
-        let mount = Mount {
-            device: listed.filter(mountinfo::Listed::is_ours).map(|mount| mount.device),
-            path: place.path,
-            invalidator: Invalidator::new(session.notifier(), requests),
-            end: Arc::new(End::default()),
-        };
-        let end = Arc::clone(&mount.end);
+        let connection = Arc::new(Connection::new(place.path, &session).map_err(MountError::System)?);
+        let invalidator = Invalidator::new(session.notifier(), Arc::clone(&connection), requests);
+        let mount = Mount { connection, invalidator, end: Arc::new(End::default()) };
+        let (connection, end) = (Arc::clone(&mount.connection), Arc::clone(&mount.end));
         std::thread::Builder::new()
             .name("bosr-mount".to_owned())
-            .spawn(move || end.set(session.run()))
+            .spawn(move || end.set(serve(session, &connection)))
             .map_err(MountError::System)?;
         Ok(mount)
     }
@@ -80,7 +73,7 @@ impl Mount {
     /// Where it is mounted: absolute, without symbolic links.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.connection.path()
     }
 
     /// The way to tell the kernel what changed.
@@ -107,9 +100,7 @@ impl Mount {
     /// # Errors
     /// [`UnmountError::Busy`] while a program uses it, and the mount goes on; other [`UnmountError`]s.
     pub fn unmount(&self) -> Result<Ended, UnmountError> {
-        if self.is_listed()? {
-            unmount::unmount(&self.path)?;
-        }
+        self.connection.unmount()?;
         Ok(self.wait())
     }
 
@@ -119,17 +110,18 @@ impl Mount {
     /// # Errors
     /// All of [`UnmountError`] but [`UnmountError::Busy`].
     pub fn detach(&self) -> Result<(), UnmountError> {
-        if self.is_listed()? { unmount::detach(&self.path) } else { Ok(()) }
+        self.connection.detach()
     }
+}
 
-    /// Whether what is mounted at the path is still this mount, and not one that came after it.
-    fn is_listed(&self) -> Result<bool, UnmountError> {
-        if self.ended().is_some() {
-            return Ok(false);
-        }
-        let listed = mountinfo::uppermost_at(&self.path).map_err(UnmountError::System)?;
-        Ok(listed.is_some_and(|listed| Some(listed.device) == self.device))
+/// Serves requests until the mount ends.
+fn serve<F: Filesystem + ?Sized>(session: Session<Adapter<F>>, connection: &Connection) -> Ended {
+    let Err(error) = session.run() else { return Ended::Unmounted };
+    // Nobody reads requests any more, but the kernel goes on sending them as long as we live.
+    if let Err(error) = connection.abort() {
+        tracing::error!(%error, "a mount that failed could not be aborted");
     }
+    Ended::Failed(error.to_string())
 }
 
 impl Drop for Mount {
@@ -141,8 +133,7 @@ impl Drop for Mount {
 }
 
 impl End {
-    fn set(&self, result: io::Result<()>) {
-        let how = result.map_or_else(|error| Ended::Failed(error.to_string()), |()| Ended::Unmounted);
+    fn set(&self, how: Ended) {
         *self.how.lock() = Some(how);
         self.known.notify_all();
     }

@@ -16,8 +16,8 @@ const LIST: &str = "/proc/self/mountinfo";
 /// A mount, as the kernel lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listed {
-    /// Major and minor number of its device: for FUSE, one that no other mount has while this one lives.
-    pub(crate) device: String,
+    /// Major and minor number of its device, as in `0:51`.
+    pub(crate) number: String,
     /// Where it is mounted.
     pub(crate) at: PathBuf,
     /// Its type, such as `ext4` or `fuse.bosr`.
@@ -43,14 +43,14 @@ pub(crate) fn uppermost_at(path: &Path) -> io::Result<Option<Listed>> {
 /// A line: id, parent, device, root, mount point, options, any number of tags, `-`, type, source, options.
 fn parse(line: &[u8]) -> Option<Listed> {
     let mut fields = line.split(|&byte| byte == b' ');
-    let device = fields.nth(2)?;
+    let number = fields.nth(2)?;
     let at = fields.nth(1)?;
     let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
     let kind = fields.next()?;
     let source = fields.next()?;
     let text = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
     Some(Listed {
-        device: text(device),
+        number: text(number),
         at: PathBuf::from(OsString::from_vec(unescape(at))),
         kind: text(kind),
         source: text(source),
@@ -87,7 +87,7 @@ mod tests {
             b"36 35 0:51 / /home/a\\040b\\134c rw,nosuid shared:3 master:1 - fuse.bosr bosr rw,user_id=0";
         let mount = parse(tagged).unwrap();
         assert_eq!(mount.at, Path::new("/home/a b\\c"));
-        assert_eq!(mount.device, "0:51");
+        assert_eq!(mount.number, "0:51");
         assert!(mount.is_ours());
         let plain = parse(b"22 1 8:1 / / rw,relatime - ext4 /dev/vda1 rw").unwrap();
         assert_eq!((plain.at.as_path(), plain.kind.as_str()), (Path::new("/"), "ext4"));

@@ -21,7 +21,7 @@ const MAX_BACKGROUND: u16 = 1024;
 /// - Explicit invalidation: pages go when they are invalidated, not whenever a size or time differs.
 /// - `O_TRUNC` is part of open, and not a second request.
 /// - `HANDLE_KILLPRIV_V2`: the filesystem clears set-id bits. Else the kernel asks for an extended
-///   attribute before every write.
+///   attribute (`security.capability`) before every write, and not once a file.
 ///
 /// Not asked for: the writeback cache, with which the kernel owns size and times and writes stale pages over
 /// what a peer changed; locks, which the kernel keeps by itself if not asked; automatic invalidation.

@@ -77,7 +77,7 @@ pub(crate) struct Place {
 impl Place {
     /// Looks at `path`, clears a dead mount of ours from it, and makes sure that mounting can work.
     pub(crate) fn prepare(path: &Path, options: &MountOptions) -> Result<Place, MountError> {
-        let place = Place { path: resolve(path)? };
+        let place = Place { path: resolve(path).map_err(|error| unresolved(path, error))? };
         place.clear_earlier_mount()?;
         place.check_directory(options)?;
         check_device()?;
@@ -134,22 +134,22 @@ impl Place {
 
 /// The absolute path of `path`, without symbolic links. Resolves the folder it is in and not `path` itself
 /// if that is a dead mount, of which the kernel says nothing but that it is dead.
-fn resolve(path: &Path) -> Result<PathBuf, MountError> {
-    match std::fs::canonicalize(path) {
-        Ok(path) => Ok(path),
-        Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => {
-            let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-                return Err(MountError::System(error));
-            };
+pub(crate) fn resolve(path: &Path) -> io::Result<PathBuf> {
+    std::fs::canonicalize(path).or_else(|error| match (path.parent(), path.file_name()) {
+        (Some(folder), Some(name)) if error.raw_os_error() == Some(libc::ENOTCONN) => {
             let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-            Ok(std::fs::canonicalize(folder).map_err(MountError::System)?.join(name))
+            Ok(std::fs::canonicalize(folder)?.join(name))
         }
-        Err(error) => Err(match error.kind() {
-            io::ErrorKind::NotFound => MountError::NotFound(path.to_owned()),
-            io::ErrorKind::NotADirectory => MountError::NotADirectory(path.to_owned()),
-            io::ErrorKind::PermissionDenied => MountError::NotPermitted(path.to_owned()),
-            _ => MountError::System(error),
-        }),
+        _ => Err(error),
+    })
+}
+
+fn unresolved(path: &Path, error: io::Error) -> MountError {
+    match error.kind() {
+        io::ErrorKind::NotFound => MountError::NotFound(path.to_owned()),
+        io::ErrorKind::NotADirectory => MountError::NotADirectory(path.to_owned()),
+        io::ErrorKind::PermissionDenied => MountError::NotPermitted(path.to_owned()),
+        _ => MountError::System(error),
     }
 }
 

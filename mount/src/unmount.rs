@@ -1,5 +1,7 @@
 //! Ending a mount from our side: with the system call where we may, else through fusermount3.
 
+#![allow(clippy::disallowed_methods)]
+
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,9 @@ use nix::mount::{MntFlags, umount2};
 use nix::unistd::{AccessFlags, access};
 
 use crate::{mountinfo, place};
+
+/// Where the kernel offers to end connections: to root and to the user who mounted. Not everywhere mounted.
+const CONNECTIONS: &str = "/sys/fs/fuse/connections";
 
 /// Where fusermount3 is looked for after `PATH`.
 const USUAL_FOLDERS: [&str; 4] = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"];
@@ -36,10 +41,11 @@ pub enum UnmountError {
 /// # Errors
 /// All of [`UnmountError`].
 pub fn clear_dead(path: &Path) -> Result<bool, UnmountError> {
-    let listed = mountinfo::uppermost_at(path).map_err(UnmountError::System)?;
-    let clear = listed.is_some_and(|mount| mount.is_ours()) && place::is_dead(path);
+    let path = place::resolve(path).map_err(UnmountError::System)?;
+    let listed = mountinfo::uppermost_at(&path).map_err(UnmountError::System)?;
+    let clear = listed.is_some_and(|mount| mount.is_ours()) && place::is_dead(&path);
     if clear {
-        detach(path)?;
+        detach(&path)?;
     }
     Ok(clear)
 }
@@ -52,6 +58,20 @@ pub(crate) fn unmount(path: &Path) -> Result<(), UnmountError> {
 /// Takes the mount at `path` out of the tree at once; it ends when nothing uses it any more.
 pub(crate) fn detach(path: &Path) -> Result<(), UnmountError> {
     end(path, MntFlags::UMOUNT_NOFOLLOW | MntFlags::MNT_DETACH, &["-u", "-z"])
+}
+
+/// Ends the connection of the mount at `path`, listed as `number`, whoever uses it. The dead mount stays.
+pub(crate) fn abort(path: &Path, number: Option<&str>) -> Result<(), UnmountError> {
+    match umount2(path, MntFlags::UMOUNT_NOFOLLOW | MntFlags::MNT_FORCE) {
+        // In use, it stays in the tree, but its connection has ended.
+        Ok(()) | Err(Errno::EBUSY) => Ok(()),
+        Err(Errno::EPERM) => {
+            let minor = number.and_then(|number| number.split_once(':')).map(|(_, minor)| minor);
+            let connection = Path::new(CONNECTIONS).join(minor.ok_or(UnmountError::NotPermitted)?);
+            std::fs::write(connection.join("abort"), "1").map_err(UnmountError::System)
+        }
+        Err(errno) => Err(UnmountError::System(errno.into())),
+    }
 }
 
 fn end(path: &Path, flags: MntFlags, arguments: &[&str]) -> Result<(), UnmountError> {
