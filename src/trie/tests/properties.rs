@@ -26,13 +26,24 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
 
 type Batch = Vec<Change<Vec<u8>>>;
 
-fn batch(most: usize) -> impl Strategy<Value = Batch> {
-    prop::collection::btree_map(key(), prop::option::weighted(0.6, value()), 0..most)
+/// Keys that all share a long prefix: the whole trie hangs below it.
+fn close_key() -> impl Strategy<Value = Key> {
+    (0..400u16).prop_map(|last| {
+        let mut key = spread(3);
+        key[14..].copy_from_slice(&last.to_be_bytes());
+        key
+    })
+}
+
+fn batch(key: impl Strategy<Value = Key>, most: usize) -> impl Strategy<Value = Batch> {
+    prop::collection::btree_map(key, prop::option::weighted(0.6, value()), 0..most)
         .prop_map(|changes| changes.into_iter().collect())
 }
 
 fn history() -> impl Strategy<Value = Vec<Batch>> {
-    prop::collection::vec(prop_oneof![batch(10), batch(300)], 0..8)
+    let mixed = prop::collection::vec(prop_oneof![batch(key(), 10), batch(key(), 300)], 0..8);
+    let close = prop::collection::vec(prop_oneof![batch(close_key(), 10), batch(close_key(), 300)], 0..8);
+    prop_oneof![mixed, close]
 }
 
 fn change(model: &mut Model, batch: &Batch) {
@@ -187,4 +198,18 @@ fn changes_out_of_order_are_refused() {
     let (_, forest) = forest();
     let twice = [(spread(1), None), (spread(1), None)];
     assert!(matches!(forest.apply(&Trie::EMPTY, &twice), Err(TrieError::Unordered)));
+}
+
+#[test]
+fn sixty_four_are_a_leaf_however_they_came_to_be_so_few() {
+    let (_, forest) = forest();
+    for count in 62..=66 {
+        let model = numbered(0..count);
+        let more = trie_of(&forest, &numbered(0..count + 3));
+        let mut removals: Batch = (count..count + 3).map(|n| (spread(n), None)).collect();
+        removals.sort();
+        assert_eq!(forest.apply(&more, &removals).unwrap(), trie_of(&forest, &model), "{count} entries");
+        let root = objects_below(&forest, &trie_of(&forest, &model));
+        assert_eq!(root.len() == 1, count <= 64, "{count} entries");
+    }
 }

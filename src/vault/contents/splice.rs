@@ -6,6 +6,8 @@
 //! piece depends on the two bytes after it and, if it ends in zeros, on how long the run of zeros goes on; so
 //! every piece counts as unchanged that ends at least two bytes before the zeros before the difference.
 
+use std::io::ErrorKind;
+
 use bytes::BytesMut;
 
 use super::assembly::Assembly;
@@ -113,7 +115,8 @@ impl<'a> Weaver<'_, 'a> {
     }
 
     /// Cuts from the cut `at` on until old pieces can be taken over again.
-    fn cut(&mut self, mut at: u64) -> Result<u64, ContentsError> {
+    fn cut(&mut self, start: u64) -> Result<u64, ContentsError> {
+        let mut at = start;
         let source = RopeSource::new(self.rope, self.chunks, at);
         let mut cutter = Cutter::new(&self.shared.chunker, source);
         while let Some(piece) = cutter.next_piece()? {
@@ -123,7 +126,8 @@ impl<'a> Weaver<'_, 'a> {
                 break;
             }
         }
-        Ok(at)
+        // The rope is longer than what it is made of: never go round for ever.
+        if at == start { Err(std::io::Error::from(ErrorKind::UnexpectedEof).into()) } else { Ok(at) }
     }
 
     fn kept_from(&mut self, at: u64) -> Result<Option<Kept<'a>>, ContentsError> {

@@ -219,3 +219,53 @@ fn a_run_of_zeros_is_a_hole_from_its_first_to_its_last_byte() {
     assert_eq!(write(&contents, &[0; 512]), Content::Inline(vec![0; 512]));
     assert!(matches!(write(&contents, &[0; 513]), Content::Chunk { len: 513, .. }));
 }
+
+/// Splices `edits` onto what is written of `base`, and compares with writing the result.
+fn spliced_equals_written(base: &[u8], edits: &Extents) {
+    let (_, contents) = contents();
+    let mut model = base.to_vec();
+    model.resize(model.len().max(edits.end() as usize), 0);
+    edits.overlay(0, &mut model);
+    let content = contents.splice(&write(&contents, base), edits, model.len() as u64).unwrap();
+    assert_eq!(content, write(&contents, &model), "{} pieces", edits.pieces());
+}
+
+#[test]
+fn zeros_that_an_edit_lengthens_become_a_hole_from_where_they_began() {
+    // Chunks end at their greatest length, within the zeros: those before the edit span several chunks.
+    for noise_len in [100_000, 300_000, 700_000] {
+        for zeros in [MIB - 2, MIB - 100_000, MIB / 2] {
+            let base = stripes(3, &[noise_len, zeros, 500_000]);
+            let mut edits = Extents::new();
+            edits.insert_hole((noise_len + zeros) as u64, (MIB - zeros) as u64);
+            spliced_equals_written(&base, &edits);
+            let mut fewer = Extents::new();
+            fewer.insert_hole((noise_len + zeros) as u64, (MIB - zeros - 1) as u64);
+            spliced_equals_written(&base, &fewer);
+        }
+    }
+}
+
+#[test]
+fn edits_right_beside_a_cut_are_seen_by_the_chunk_before_it() {
+    let (_, contents) = contents();
+    let base = noise(8, 3 * MIB);
+    let content = write(&contents, &base);
+    let mut cut = 0;
+    while let Some(span) = contents.span_at(&content, cut).unwrap() {
+        cut = span.start + span.len;
+        for beside in -3..=3 {
+            let at = cut.saturating_add_signed(beside);
+            let mut hole = Extents::new();
+            hole.insert_hole(at, MIN_HOLE + 1);
+            spliced_equals_written(&base, &hole);
+            let mut byte = Extents::new();
+            byte.insert(at, b"x");
+            spliced_equals_written(&base, &byte);
+            let shorter = contents.splice(&content, &Extents::new(), at).unwrap();
+            let mut model = base.clone();
+            model.resize(at as usize, 0);
+            assert_eq!(shorter, write(&contents, &model), "cut to {beside} beside {cut}");
+        }
+    }
+}
