@@ -1,0 +1,294 @@
+//! Power cuts under an open filesystem: a loop that writes and fsyncs, cut at each write and each sync of the
+//! disk, with what was not synced dropped, torn or reordered.
+//!
+//! What must hold after each cut: names are as after a prefix of all changes of names, not shorter than what an
+//! fsync returned from; each file is as after a prefix of the requests made on it, likewise.
+#![allow(clippy::disallowed_methods)]
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use bosr::ambient::Ambient;
+use bosr::crypto::{Argon2Cost, Keyring, Unlock, VaultFile, new_key_file};
+use bosr::fs::{MountedVault, Ownership};
+use bosr::store::disk::fault::{FaultDisk, Loss};
+use bosr::store::{Options, Store};
+use bosr::vault::{Content, Data, Life, NodeId, Tree, Vault};
+use bosr_mount::{
+    Access, Answer, Caller, Created, Error, Filesystem, Handle, Inode, OpenFlags, Permissions, Rename, Reply,
+    SetAttributes, Write,
+};
+
+const CALLER: Caller = Caller { uid: 0, gid: 0, pid: 1 };
+
+fn options() -> Options {
+    Options { segment_len: 1 << 20, journal_len: 256 << 10, reserve: 0, ..Options::default() }
+}
+
+/// What has been asked for so far, and what was promised durable.
+#[derive(Default)]
+struct Model {
+    /// All contents of each file, one after each request.
+    files: Vec<Vec<Vec<u8>>>,
+    /// All states of the names, one after each change: which file each leads to.
+    names: Vec<BTreeMap<String, usize>>,
+    /// How much of both an fsync returned from.
+    durable_names: usize,
+    durable: BTreeMap<usize, usize>,
+}
+
+impl Model {
+    fn new() -> Model {
+        Model { names: vec![BTreeMap::new()], ..Model::default() }
+    }
+
+    fn rename_all(&mut self, change: impl FnOnce(&mut BTreeMap<String, usize>)) {
+        let mut names = self.names.last().unwrap().clone();
+        change(&mut names);
+        self.names.push(names);
+    }
+
+    /// Fails unless `found` can be what a power cut left.
+    fn accept(&self, found: &BTreeMap<String, Vec<u8>>, what: &str) {
+        let fits = |names: &BTreeMap<String, usize>| {
+            names.len() == found.len()
+                && names.iter().all(|(name, file)| {
+                    let from = self.durable.get(file).copied().unwrap_or(0);
+                    found.get(name).is_some_and(|bytes| self.files[*file][from..].contains(bytes))
+                })
+        };
+        let lengths: BTreeMap<_, _> = found.iter().map(|(name, bytes)| (name, bytes.len())).collect();
+        assert!(self.names[self.durable_names..].iter().any(fits), "{what}: found {lengths:?}");
+    }
+}
+
+/// An open vault with a filesystem, driven by requests as the kernel would make them.
+struct Rig {
+    vault: Arc<Vault>,
+    fs: Arc<MountedVault>,
+    model: Model,
+    open: BTreeMap<usize, (Inode, Handle)>,
+}
+
+fn ask<T: Answer>(request: impl FnOnce(Reply<T>)) -> Result<T, Error> {
+    let (send, receive) = mpsc::channel();
+    request(Reply::to(move |answer| send.send(answer).unwrap()));
+    receive.recv().unwrap()
+}
+
+impl Rig {
+    fn create(&mut self, name: &str) -> Result<usize, Error> {
+        let flags = OpenFlags {
+            access: Access::ReadWrite,
+            append: false,
+            truncate: false,
+            exclusive: true,
+            direct: false,
+            synchronous: false,
+            clear_set_id: false,
+        };
+        let file = self.model.files.len();
+        self.model.files.push(vec![Vec::new()]);
+        self.model.rename_all(|names| drop(names.insert(name.to_owned(), file)));
+        let made: Created = ask(|reply| {
+            let permissions = Permissions::from_mode(0o644);
+            self.fs.create(&CALLER, Inode::ROOT, OsStr::new(name), permissions, flags, reply);
+        })?;
+        self.open.insert(file, (made.entry.attributes.inode, made.opened.handle));
+        Ok(file)
+    }
+
+    fn write(&mut self, file: usize, offset: usize, data: &[u8]) -> Result<(), Error> {
+        let mut bytes = self.model.files[file].last().unwrap().clone();
+        bytes.resize(bytes.len().max(offset + data.len()), 0);
+        bytes[offset..offset + data.len()].copy_from_slice(data);
+        self.model.files[file].push(bytes);
+        let (inode, handle) = self.open[&file];
+        let write =
+            Write { offset: offset as u64, data, append: false, from_mapping: false, clear_set_id: false };
+        ask(|reply| self.fs.write(&CALLER, inode, handle, write, reply)).map(drop)
+    }
+
+    fn truncate(&mut self, file: usize, size: usize) -> Result<(), Error> {
+        let mut bytes = self.model.files[file].last().unwrap().clone();
+        bytes.resize(size, 0);
+        self.model.files[file].push(bytes);
+        let (inode, handle) = self.open[&file];
+        let changes = SetAttributes { size: Some(size as u64), ..SetAttributes::default() };
+        ask(|reply| self.fs.setattr(&CALLER, inode, Some(handle), &changes, reply)).map(drop)
+    }
+
+    fn sync(&mut self, file: usize) -> Result<(), Error> {
+        let (inode, handle) = self.open[&file];
+        ask(|reply| self.fs.fsync(&CALLER, inode, handle, false, reply))?;
+        self.model.durable.insert(file, self.model.files[file].len() - 1);
+        self.model.durable_names = self.model.names.len() - 1;
+        Ok(())
+    }
+
+    fn close(&mut self, file: usize) -> Result<(), Error> {
+        let (inode, handle) = self.open.remove(&file).unwrap();
+        ask(|reply| self.fs.release(inode, handle, reply))
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> Result<(), Error> {
+        self.model.rename_all(|names| {
+            let file = names.remove(from).unwrap();
+            names.insert(to.to_owned(), file);
+        });
+        let (from, to) = (OsStr::new(from), OsStr::new(to));
+        ask(|reply| self.fs.rename(&CALLER, Inode::ROOT, from, Inode::ROOT, to, Rename::Replace, reply))
+    }
+
+    fn unlink(&mut self, name: &str) -> Result<(), Error> {
+        self.model.rename_all(|names| drop(names.remove(name)));
+        ask(|reply| self.fs.unlink(&CALLER, Inode::ROOT, OsStr::new(name), reply))
+    }
+
+    fn commit(&self) -> Result<(), Error> {
+        self.vault.fold_and_commit(false).map(drop).map_err(|_| Error::Io)
+    }
+
+    /// The workload: every way in which bytes and names become durable.
+    fn work(&mut self) -> Result<(), Error> {
+        let noise: Vec<u8> = (0..900_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let log = self.create("log")?;
+        for round in 0..4 {
+            self.write(log, round * 100, &[round as u8 + 1; 100])?;
+            self.sync(log)?;
+        }
+        // Scattered and overlapping, then durable at once.
+        self.write(log, 50, &[9; 100])?;
+        self.write(log, 10, &[8; 10])?;
+        self.write(log, 120, &[7; 60])?;
+        self.sync(log)?;
+        // A save by rename, as editors do it.
+        let doc = self.create("doc")?;
+        self.write(doc, 0, b"first version")?;
+        self.sync(doc)?;
+        self.close(doc)?;
+        self.commit()?;
+        let save = self.create("doc~")?;
+        self.write(save, 0, b"second version, a bit longer")?;
+        self.sync(save)?;
+        self.close(save)?;
+        self.rename("doc~", "doc")?;
+        self.sync(log)?;
+        // Without fsync before the rename: the bytes go first all the same.
+        let hasty = self.create("doc~")?;
+        self.write(hasty, 0, b"third version")?;
+        self.close(hasty)?;
+        self.rename("doc~", "doc")?;
+        self.commit()?;
+        // Large: through the chunk pipeline, cut and grown.
+        let large = self.create("large")?;
+        self.write(large, 0, &noise[..400_000])?;
+        self.write(large, 400_000, &noise[400_000..])?;
+        self.write(large, 300_000, &noise[..300_000])?;
+        self.sync(large)?;
+        self.truncate(large, 350_000)?;
+        self.write(large, 349_990, &[5; 20])?;
+        self.sync(large)?;
+        self.truncate(large, 600_000)?;
+        self.sync(large)?;
+        self.commit()?;
+        self.unlink("log")?;
+        self.write(log, 0, b"written to nobody")?;
+        self.sync(large)?;
+        self.rename("large", "moved")?;
+        self.close(large)?;
+        self.commit()
+    }
+}
+
+struct Keys {
+    keyring: Arc<Keyring>,
+    file: VaultFile,
+}
+
+fn keys(ambient: &Ambient) -> Keys {
+    let mut keyring = Keyring::generate(&*ambient.entropy);
+    let key = Unlock::KeyFile(new_key_file(&*ambient.entropy));
+    let file = VaultFile::create(&mut keyring, &key, Argon2Cost::default(), &*ambient.entropy).unwrap();
+    Keys { keyring: Arc::new(keyring), file }
+}
+
+fn rig(vault: Arc<Vault>) -> Rig {
+    let fs = MountedVault::new(Arc::clone(&vault), Ownership::Keep).unwrap();
+    Rig { vault, fs, model: Model::new(), open: BTreeMap::new() }
+}
+
+fn contents(vault: &Vault) -> BTreeMap<String, Vec<u8>> {
+    let listed = vault.read(|tree: &Tree| tree.scene().list(&NodeId::ROOT, 0, 1000)).unwrap();
+    let bytes = |node: &NodeId| {
+        let content = vault.read(|tree| vault.content_shown(tree, node)).unwrap().map(|shown| shown.content);
+        let content: Content = content.unwrap();
+        vault.read_content(&content, 0, content.len() as usize).unwrap()
+    };
+    listed
+        .iter()
+        .map(|entry| {
+            let bosr::vault::Entry::Node(node) = &entry.entry else { panic!("a tombstone appeared") };
+            assert!(vault.read(|tree| tree.node(node)).unwrap().is_some_and(|node| {
+                node.data.iter().all(|(_, data)| matches!(data, Data::Content(_)))
+            }));
+            (String::from_utf8(entry.name.to_vec()).unwrap(), bytes(node))
+        })
+        .collect()
+}
+
+/// The disk after making a vault: where every run begins.
+fn made(keys: &Keys, ambient: &Ambient) -> FaultDisk {
+    let disk = FaultDisk::new();
+    let store = Store::create_with(
+        Arc::new(disk.clone()),
+        &keys.file,
+        Arc::clone(&keys.keyring),
+        ambient.clone(),
+        options(),
+    )
+    .unwrap();
+    let device = keys.keyring.device().public();
+    Vault::create(Arc::new(store), device, "desk", ambient.clone()).unwrap();
+    disk.after_power_cut(Loss::Keep, 0)
+}
+
+fn open(disk: &FaultDisk, keys: &Keys, ambient: &Ambient) -> Arc<Vault> {
+    let disk = Arc::new(disk.clone());
+    let (store, recovery) =
+        Store::open_with(disk, Arc::clone(&keys.keyring), ambient.clone(), options()).unwrap();
+    Vault::open(Arc::new(store), recovery, Life::Same, ambient.clone()).unwrap().0
+}
+
+/// Every cut point, three kinds of loss each.
+#[test]
+fn what_fsync_returned_from_survives_every_power_cut() {
+    let ambient = Ambient::host();
+    let keys = keys(&ambient);
+    let start = made(&keys, &ambient);
+    let whole = start.after_power_cut(Loss::Keep, 0);
+    let mut rig_whole = rig(open(&whole, &keys, &ambient));
+    rig_whole.work().unwrap();
+    rig_whole.fs.close().unwrap();
+    rig_whole.model.accept(&contents(&rig_whole.vault), "without a cut");
+    let calls = whole.calls();
+    let mut checked = 0;
+    for cut in 1..=calls {
+        let disk = start.after_power_cut(Loss::Keep, 0);
+        disk.cut_at(cut);
+        let opened = std::panic::catch_unwind(|| open(&disk, &keys, &ambient));
+        let Ok(vault) = opened else { continue };
+        let mut cut_rig = rig(vault);
+        let _ = cut_rig.work();
+        drop(cut_rig.fs);
+        for (seed, loss) in [Loss::Drop, Loss::Torn, Loss::Reordered].into_iter().enumerate() {
+            let after = disk.after_power_cut(loss, cut * 3 + seed as u64);
+            let vault = open(&after, &keys, &ambient);
+            cut_rig.model.accept(&contents(&vault), &format!("cut at {cut} of {calls}, {loss:?}"));
+            checked += 1;
+        }
+    }
+    eprintln!("{checked} power cuts over {calls} calls of the disk");
+}
