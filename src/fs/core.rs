@@ -213,9 +213,9 @@ impl Core {
         }
     }
 
-    /// What was written through `inode` is the version `shown` now.
-    pub(super) fn now_shows(&self, inode: Inode, shown: &Shown) {
-        self.readers.now_shows(inode, &shown.stamps);
+    /// What was written through `inode`, which showed `before`, is the version `shown` of `node` now.
+    pub(super) fn now_shows(&self, inode: Inode, node: &NodeId, before: &Shown, shown: &Shown) {
+        self.readers.replaced(node, &before.stamps, &shown.stamps);
         self.inodes.lock().now_shows(inode, incarnation(shown));
     }
 

@@ -46,7 +46,7 @@ impl Core {
             }
             state.handles += 1;
             state.writers += u32::from(writes);
-            self.readers.opened(caller.pid, inode, state.node, &state.shown.stamps);
+            self.readers.opened(caller.pid, state.node, &state.shown.stamps);
         }
         let handle = self.handles.open(OpenFile { file: Arc::clone(&file), writes });
         if flags.truncate && file.state().size() > 0 {

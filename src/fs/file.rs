@@ -281,9 +281,10 @@ impl File {
         if state.run.is_none() {
             state.modified = None;
         }
-        state.shown = shown.clone();
+        let before = std::mem::replace(&mut state.shown, shown.clone());
+        let node = state.node;
         drop(state);
-        core.now_shows(self.inode, &shown);
+        core.now_shows(self.inode, &node, &before, &shown);
         Ok(())
     }
 }

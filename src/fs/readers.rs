@@ -6,7 +6,6 @@
 
 use std::collections::VecDeque;
 
-use bosr_mount::Inode;
 use parking_lot::Mutex;
 
 use crate::vault::{NodeId, Stamp};
@@ -21,26 +20,28 @@ pub(super) struct Readers(Mutex<VecDeque<Reading>>);
 #[derive(Debug)]
 struct Reading {
     process: u32,
-    inode: Inode,
     node: NodeId,
     stamps: Vec<Stamp>,
 }
 
 impl Readers {
     /// `process` opened the file `node`, which showed it `stamps`.
-    pub(super) fn opened(&self, process: u32, inode: Inode, node: NodeId, stamps: &[Stamp]) {
+    pub(super) fn opened(&self, process: u32, node: NodeId, stamps: &[Stamp]) {
         let mut readings = self.0.lock();
         readings.retain(|reading| reading.process != process || reading.node != node);
         if readings.len() >= REMEMBERED {
             readings.pop_front();
         }
-        readings.push_back(Reading { process, inode, node, stamps: stamps.to_vec() });
+        readings.push_back(Reading { process, node, stamps: stamps.to_vec() });
     }
 
-    /// What was read through `inode` was replaced here, which is no conflict: it counts as read as it is now.
-    pub(super) fn now_shows(&self, inode: Inode, stamps: &[Stamp]) {
-        for reading in self.0.lock().iter_mut().filter(|reading| reading.inode == inode) {
-            reading.stamps = stamps.to_vec();
+    /// What `node` showed was replaced here, which is no conflict: whoever had read that counts as having
+    /// read what it shows now. Whoever had read something older still has.
+    pub(super) fn replaced(&self, node: &NodeId, before: &[Stamp], now: &[Stamp]) {
+        for reading in self.0.lock().iter_mut() {
+            if reading.node == *node && reading.stamps == before {
+                reading.stamps = now.to_vec();
+            }
         }
     }
 

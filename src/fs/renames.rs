@@ -89,6 +89,7 @@ impl Core {
             (Some(_), Some(target)) => target.state().runs(),
             _ => Vec::new(),
         };
+        let before = both.target.map(|target| self.vault.read(|tree| shown(self, tree, target)));
         let read = both.target.and_then(|target| self.readers.read(both.process, &target.node()));
         let renamed = self.edit(&drops, |tree, draw| {
             if replaces {
@@ -97,6 +98,10 @@ impl Core {
             let (from, to) = ((&both.from.0, &both.from.1), (&both.to.0, &both.to.1));
             tree.rename(from, to, both.replace, read.as_deref(), draw)
         })?;
+        if let (Renamed::Saved { target, .. }, Some(Ok(before))) = (&renamed, before) {
+            let now = self.vault.read(|tree| tree.base(target))?;
+            self.readers.replaced(target, &before.stamps, &now);
+        }
         self.after_rename(both, renamed, attr)
     }
 
