@@ -20,6 +20,7 @@ pub(super) fn for_error(error: &DaemonError) -> Option<String> {
         DaemonError::Full => "make room on the disk",
         DaemonError::UnknownPeer { .. } => "see `bosr peer list`",
         DaemonError::PeerExists { .. } => "remove it first, or take another alias",
+        DaemonError::BadAlias { .. } => "use up to 64 letters, digits and signs without spaces",
         DaemonError::BadAddress { .. } => "write HOST:PORT",
         DaemonError::Unreachable { .. } => {
             "check that it runs and listens, and its address in `bosr peer list`"

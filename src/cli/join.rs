@@ -42,10 +42,10 @@ impl Join {
         if target.exists() {
             return Err(DaemonError::AlreadyInitialised { store: target.store_shown() }.into());
         }
-        let ticket = join::parse_ticket(&self.ticket()?)?;
+        let ticket = join::parse_ticket(&self.ticket()?, &context.ambient)?;
         let device = self.device.clone().unwrap_or_else(default_device);
         let unlock = new_key(context)?;
-        let peer = join::join(target, &ticket, &unlock, &device, &context.ambient).await?;
+        let peer = join::join(target, &ticket, unlock, &device, &context.ambient).await?;
         record_key(context)?;
         let joined = Joined {
             version: crate::daemon::api::VERSION,

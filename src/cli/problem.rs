@@ -130,7 +130,7 @@ fn exit_of(error: &DaemonError) -> Exit {
     match error {
         DaemonError::NotInitialised { .. } | DaemonError::InUse { .. } => Exit::Unavailable,
         DaemonError::WrongKey { .. } => Exit::WrongKey,
-        DaemonError::BadAddress { .. } => Exit::Usage,
+        DaemonError::BadAddress { .. } | DaemonError::BadAlias { .. } => Exit::Usage,
         DaemonError::Unreachable { .. } | DaemonError::Partial { .. } => Exit::Unreachable,
         _ => Exit::Failed,
     }

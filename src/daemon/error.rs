@@ -49,6 +49,8 @@ pub enum DaemonError {
     UnknownPeer { alias: String },
     #[error("there is a peer called {alias} already")]
     PeerExists { alias: String },
+    #[error("{alias:?} cannot be the name of a peer")]
+    BadAlias { alias: String },
     #[error("{address} is not an address")]
     BadAddress { address: String },
     #[error("cannot reach {peer}")]

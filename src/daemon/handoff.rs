@@ -14,11 +14,12 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::error::DaemonError;
 use super::target::Target;
 use crate::crypto::Keyring;
+use crate::miror::SecretBytes;
 
 /// The hidden command that makes our binary an owner.
 pub const OWNER_COMMAND: &str = "__owner";
@@ -31,13 +32,7 @@ struct Handoff {
     name: Option<String>,
     store: Vec<u8>,
     listen: Option<String>,
-    keyring: Vec<u8>,
-}
-
-impl Drop for Handoff {
-    fn drop(&mut self) {
-        self.keyring.zeroize();
-    }
+    keyring: SecretBytes,
 }
 
 /// What a background owner works with.
@@ -62,12 +57,11 @@ pub fn start(target: &Target, keyring: &Keyring, listen: Option<&str>) -> Result
     let failed = |error: io::Error| DaemonError::internal("starting the background process", &error);
     let (mut ours, theirs) = UnixStream::pair().map_err(failed)?;
     spawn(theirs.into()).map_err(failed)?;
-    let encoded = keyring.encode();
     let handoff = Handoff {
         name: target.name.clone(),
         store: target.store.as_os_str().as_bytes().to_vec(),
         listen: listen.map(str::to_owned),
-        keyring: encoded.to_vec(),
+        keyring: keyring.encode().into(),
     };
     let bytes = postcard::to_stdvec(&handoff).map(Zeroizing::new);
     let bytes = bytes.map_err(|error| DaemonError::internal("starting the background process", &error))?;
@@ -93,14 +87,14 @@ pub fn receive() -> Result<Received, DaemonError> {
     let mut stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned().map_err(failed)?);
     detach().map_err(|errno| failed(errno.into()))?;
     let bytes = Zeroizing::new(read_frame(&mut stream).map_err(failed)?);
-    let mut handoff: Handoff = postcard::from_bytes(&bytes)
+    let handoff: Handoff = postcard::from_bytes(&bytes)
         .map_err(|error| DaemonError::internal("taking over the vault", &error))?;
-    let keyring = Keyring::decode(&handoff.keyring)
+    let keyring = Keyring::decode(handoff.keyring.as_slice())
         .map_err(|error| DaemonError::internal("taking over the vault", &error))?;
     Ok(Received {
-        name: handoff.name.take(),
-        store: PathBuf::from(OsString::from_vec(std::mem::take(&mut handoff.store))),
-        listen: handoff.listen.take(),
+        name: handoff.name,
+        store: PathBuf::from(OsString::from_vec(handoff.store)),
+        listen: handoff.listen,
         keyring,
         starter: Starter(stream),
     })

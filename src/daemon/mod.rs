@@ -22,6 +22,7 @@ pub mod join;
 pub mod key_source;
 pub mod lease;
 pub mod mount_options;
+pub mod network;
 pub mod opening;
 pub mod owner;
 pub mod paths;

@@ -24,6 +24,7 @@ mod secret;
 pub mod session;
 pub mod tcp;
 pub mod ticket;
+pub mod vault_replica;
 mod wire;
 
 pub use secret::SecretBytes;

@@ -127,6 +127,14 @@ impl Store {
         Ok(self.header_at(id)?.map(|(_, header)| header))
     }
 
+    /// The length of an object's body as it lies in the log, if it is here.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::Index`].
+    pub fn body_len(&self, id: &ObjectId) -> Result<Option<u32>, StoreError> {
+        Ok(self.place(id)?.map(|place| place.body_len))
+    }
+
     fn place(&self, id: &ObjectId) -> Result<Option<Place>, StoreError> {
         let place = self.find(id)?;
         match place {

@@ -18,12 +18,14 @@ use tokio::task::spawn_blocking;
 use super::config::VaultConfig;
 use super::error::DaemonError;
 use super::lease::{Lease, LeaseKind, Leases};
+use super::network::{Listen, Network};
 use super::opening::OpenVault;
 use super::owner::Role;
 use super::socket::Stop;
 use super::target::Target;
 use crate::ambient::Ambient;
 use crate::crypto::Keyring;
+use crate::store::disk::OsDisk;
 use crate::vault::Vault;
 
 pub use files::NewFile;
@@ -36,12 +38,13 @@ pub struct Service {
     leases: Arc<Leases>,
     stop: Stop,
     ambient: Ambient,
-    settings: Mutex<VaultConfig>,
+    settings: Arc<Mutex<VaultConfig>>,
     vault: Arc<Vault>,
     /// Taken when it closes.
     open: Mutex<Option<OpenVault>>,
     opened: Mutex<Option<Lease>>,
     mounts: Mounts,
+    network: Network,
 }
 
 impl Service {
@@ -49,26 +52,46 @@ impl Service {
     pub async fn open(
         target: &Target,
         keyring: Arc<Keyring>,
-        _listen: Option<String>,
+        listen: Option<String>,
         role: Role,
         leases: Arc<Leases>,
         stop: Stop,
         ambient: Ambient,
     ) -> Result<Arc<Service>, DaemonError> {
+        let asked = listen.or_else(|| target.settings.listen.clone());
+        let listen = Listen::parse(asked.as_deref())?;
+        let settings = Arc::new(Mutex::new(target.settings.clone()));
         let (place, surroundings) = (target.clone(), ambient.clone());
         let open = blocking(move || OpenVault::open(&place, keyring, &surroundings)).await?;
-        Ok(Arc::new(Service {
+        let vault = open.vault.clone();
+        let disk = Arc::new(OsDisk::new(&target.store));
+        let network = Network::start(vault.clone(), disk, listen, settings.clone(), ambient.clone())?;
+        let service = Service {
             target: target.clone(),
             role,
             leases,
             stop,
             ambient,
-            settings: Mutex::new(target.settings.clone()),
-            vault: open.vault.clone(),
+            settings,
+            vault,
             open: Mutex::new(Some(open)),
             opened: Mutex::new(None),
             mounts: Mounts::new(),
-        }))
+            network,
+        };
+        if let Err(error) = service.listen_if_expected().await {
+            let _ = service.close().await;
+            return Err(error);
+        }
+        Ok(Arc::new(service))
+    }
+
+    /// An owner answers the other devices of its vault, if there are any.
+    async fn listen_if_expected(&self) -> Result<(), DaemonError> {
+        if self.stays() && !self.known_peers().is_empty() {
+            self.network.listening.begin(&self.network.replicator).await?;
+        }
+        Ok(())
     }
 
     /// Whether it stays as long as there are leases.
@@ -94,6 +117,7 @@ impl Service {
     /// Ends everything that runs and closes the vault. All that was stored is durable then.
     pub async fn close(&self) -> Result<(), DaemonError> {
         self.end_mounts().await;
+        self.network.close().await;
         let Some(open) = self.open.lock().take() else { return Ok(()) };
         blocking(move || open.close()).await
     }
@@ -113,9 +137,4 @@ async fn blocking<R: Send + 'static>(
     work: impl FnOnce() -> Result<R, DaemonError> + Send + 'static,
 ) -> Result<R, DaemonError> {
     spawn_blocking(work).await.unwrap_or_else(|error| Err(DaemonError::internal("the work", &error)))
-}
-
-/// An action whose part of the program is not there yet.
-fn missing<T>(what: &str) -> Result<T, DaemonError> {
-    Err(DaemonError::Internal { what: what.to_owned(), causes: vec!["not built in yet".to_owned()] })
 }

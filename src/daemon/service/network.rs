@@ -1,35 +1,207 @@
-//! In step with the peers: once, or as long as somebody wants it.
+//! In step with the peers: once, or as long as somebody wants it; and devices that are to become peers.
 
-use super::super::api::{Invitation, Peers, SyncProgress, Synced};
-use super::super::error::DaemonError;
+use std::time::Duration;
+
+use super::super::api::{Amount, Invitation, PeerSynced, Peers, SyncProgress, Synced, VERSION};
+use super::super::error::{DaemonError, chain};
 use super::super::lease::LeaseKind;
+use super::super::network::{Peer, reachable};
+use super::super::opening::vault_error;
 use super::super::updates::Reporter;
-use super::{Service, missing};
+use super::Service;
+use crate::miror::handshake::HandshakeError;
+use crate::miror::replica::ReplicaError;
+use crate::miror::replicator::{Direction, PeerError, Status};
+use crate::miror::ticket::LIFETIME;
+
+/// How often the progress of a transfer is told.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+/// How often a follower looks for peers that have become known, and for sessions that came or went.
+const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Service {
     /// Where peers reach this vault.
-    pub(super) fn listening(&self) -> Option<String> {
-        None
+    pub(super) async fn listening(&self) -> Option<String> {
+        self.network.listening.address().await.map(|address| address.to_string())
     }
 
     /// Makes a ticket and waits until a device has joined with it or it has expired.
-    pub async fn invite(&self, _reporter: Reporter<Invitation>) -> Result<(), DaemonError> {
+    pub async fn invite(&self, reporter: Reporter<Invitation>) -> Result<(), DaemonError> {
         let _lease = self.leases.take(LeaseKind::Invitation);
-        missing("invite")
+        let bound = self.network.listening.begin(&self.network.replicator).await?;
+        let bound = bound.ok_or_else(|| DaemonError::Listen {
+            address: "any address".to_owned(),
+            causes: vec!["listening is turned off".to_owned()],
+        })?;
+        let mut joined = self.network.replicator.joined();
+        let ticket = self.network.inviter.issue(reachable(bound));
+        let ticket = ticket
+            .ok_or_else(|| DaemonError::Ticket { reason: "cannot be made: too many are open".into() })?;
+        reporter.report(Invitation::Ticket(ticket.to_string())).await;
+        let arrival = async {
+            loop {
+                let (key, name) = joined.recv().await.ok()?;
+                if self.network.inviter.spent_by(&ticket.id) == Some(key) {
+                    let listed = self.vault.device_record(&key).map(|record| record.name);
+                    return Some(listed.unwrap_or(name));
+                }
+            }
+        };
+        let lifetime = Duration::from_nanos(u64::try_from(LIFETIME).unwrap_or_default());
+        tokio::select! {
+            Some(name) = arrival => reporter.report(Invitation::Joined(name)).await,
+            () = tokio::time::sleep(lifetime) => {
+                return Err(DaemonError::Ticket { reason: "has expired and nobody has used it".into() });
+            }
+            () = self.stop.stopped() => {}
+        }
+        Ok(())
     }
 
     /// Brings the vault and its peers to the same state.
-    pub async fn sync(
-        &self,
-        _peers: Peers,
-        _reporter: Reporter<SyncProgress>,
-    ) -> Result<Synced, DaemonError> {
-        missing("sync")
+    pub async fn sync(&self, peers: Peers, reporter: Reporter<SyncProgress>) -> Result<Synced, DaemonError> {
+        let peers = self.chosen(&peers)?;
+        self.offer_everything().await?;
+        let each = peers.iter().map(|peer| self.sync_with(peer, &reporter));
+        let peers = futures_util::future::join_all(each).await;
+        let conflicts = self
+            .on_vault(|vault| vault.conflicts().map_err(|error| vault_error("looking for conflicts", error)));
+        Ok(Synced { version: VERSION, peers, conflicts: conflicts.await?.len() as u64 })
     }
 
     /// Keeps the vault and its peers in the same state until nobody reads the reports any more.
-    pub async fn follow(&self, _peers: Peers, _reporter: Reporter<SyncProgress>) -> Result<(), DaemonError> {
+    pub async fn follow(&self, peers: Peers, reporter: Reporter<SyncProgress>) -> Result<(), DaemonError> {
         let _lease = self.leases.take(LeaseKind::Follow);
-        missing("sync --follow")
+        self.chosen(&peers)?;
+        self.network.listening.begin(&self.network.replicator).await?;
+        let mut seen: Vec<Status> = Vec::new();
+        loop {
+            // Those that are wanted are looked up again: a device may have joined, an address been added.
+            let _held = self.network.followings.hold(&self.chosen(&peers).unwrap_or_default());
+            let sessions = self.network.replicator.sessions();
+            self.report_sessions(&seen, &sessions, &reporter).await;
+            seen = sessions;
+            tokio::select! {
+                () = tokio::time::sleep(FOLLOW_INTERVAL) => {}
+                () = reporter.abandoned() => return Ok(()),
+                () = self.stop.stopped() => return Ok(()),
+            }
+            std::hint::black_box(&_held);
+        }
+    }
+
+    /// The peers of these aliases; all if there are none.
+    fn chosen(&self, peers: &Peers) -> Result<Vec<Peer>, DaemonError> {
+        let known = self.known_peers();
+        if peers.aliases.is_empty() {
+            return Ok(known);
+        }
+        let find = |alias: &String| {
+            let found = known.iter().find(|peer| peer.alias == *alias).cloned();
+            found.ok_or_else(|| DaemonError::UnknownPeer { alias: alias.clone() })
+        };
+        peers.aliases.iter().map(find).collect()
+    }
+
+    /// Commits what was written just now, and tells the sessions that run.
+    async fn offer_everything(&self) -> Result<(), DaemonError> {
+        let replicator = self.network.replicator.clone();
+        self.on_vault(move |vault| {
+            vault.fold_and_commit(true).map_err(|error| vault_error("committing", error))?;
+            replicator.publish().map_err(|error| DaemonError::internal("telling the peers", &error))
+        })
+        .await
+    }
+
+    async fn sync_with(&self, peer: &Peer, reporter: &Reporter<SyncProgress>) -> PeerSynced {
+        let address = peer.dialled();
+        let syncing = self.network.replicator.once(&address, Direction::Both);
+        tokio::pin!(syncing);
+        let outcome = loop {
+            tokio::select! {
+                outcome = &mut syncing => break outcome,
+                () = tokio::time::sleep(PROGRESS_INTERVAL) => {
+                    if let Some(status) = self.session_with(peer) {
+                        reporter.report_now(progress(&peer.alias, &status));
+                    }
+                }
+            }
+        };
+        match outcome {
+            Ok(summary) => PeerSynced {
+                alias: peer.alias.clone(),
+                received: summary.progress.received_bytes,
+                sent: summary.progress.sent_bytes,
+                error: None,
+            },
+            Err(error) => {
+                let error = Some(peer_error(&peer.alias, &error));
+                PeerSynced { alias: peer.alias.clone(), received: 0, sent: 0, error }
+            }
+        }
+    }
+
+    /// The session with a peer, if there is one.
+    pub(super) fn session_with(&self, peer: &Peer) -> Option<Status> {
+        let mut sessions = self.network.replicator.sessions().into_iter();
+        sessions.find(|session| match peer.key {
+            Some(key) => session.peer == key,
+            None => peer.addresses.contains(&session.address),
+        })
+    }
+
+    async fn report_sessions(&self, before: &[Status], now: &[Status], reporter: &Reporter<SyncProgress>) {
+        let named = |session: &Status| self.alias_of(session);
+        for session in now {
+            let old = before.iter().find(|old| old.peer == session.peer);
+            let event = match old {
+                None => Some("connected"),
+                Some(old) if session.in_sync && !old.in_sync => Some("in sync"),
+                Some(_) => None,
+            };
+            let moved = old.is_none_or(|old| old.progress != session.progress);
+            if event.is_some() || moved {
+                let told =
+                    SyncProgress { event: event.map(str::to_owned), ..progress(&named(session), session) };
+                reporter.report(told).await;
+            }
+        }
+        for gone in before.iter().filter(|old| now.iter().all(|session| session.peer != old.peer)) {
+            let event = Some("not connected any more".to_owned());
+            reporter.report(SyncProgress { event, ..progress(&named(gone), gone) }).await;
+        }
+    }
+
+    /// What the peer at the other end of a session is called.
+    fn alias_of(&self, session: &Status) -> String {
+        let known = self.known_peers().into_iter().find(|peer| peer.key == Some(session.peer));
+        known.map(|peer| peer.alias).unwrap_or_else(|| session.name.clone())
+    }
+}
+
+fn progress(alias: &str, session: &Status) -> SyncProgress {
+    let progress = &session.progress;
+    let left = |all: u64, done: u64| all.saturating_sub(done);
+    SyncProgress {
+        peer: alias.to_owned(),
+        received: Amount { done: progress.received_bytes, total: progress.to_receive_bytes },
+        sent: Amount { done: progress.sent_bytes, total: progress.to_send_bytes },
+        objects: left(progress.to_receive_objects, progress.received_objects)
+            + left(progress.to_send_objects, progress.sent_objects),
+        event: None,
+    }
+}
+
+fn peer_error(alias: &str, error: &PeerError) -> DaemonError {
+    let (peer, causes) = (alias.to_owned(), chain(error));
+    match error {
+        PeerError::Handshake(HandshakeError::RefusedByPeer(why)) => {
+            DaemonError::Refusal { peer, reason: why.to_string() }
+        }
+        PeerError::Unreachable { .. } | PeerError::Handshake(_) => DaemonError::Unreachable { peer, causes },
+        PeerError::Replica(ReplicaError::Full) => DaemonError::Full,
+        PeerError::Session(_) | PeerError::Unfinished | PeerError::Closing | PeerError::Replica(_) => {
+            DaemonError::Partial { peer, causes }
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::super::api::{Status, Transfer, VERSION, Waiting};
+use super::super::api::{Status, VERSION, Waiting};
 use super::super::error::DaemonError;
 use super::super::opening::vault_error;
 use super::super::updates::Reporter;
@@ -38,22 +38,18 @@ impl Service {
             commit: head.commit.to_string(),
             nodes: head.count,
             owner: self.stays().then(std::process::id),
-            listen: self.listening(),
+            listen: self.listening().await,
             mounts: self.mounts.places(),
             peers: self.peers().await?,
             waiting: Waiting { files: waiting.files, bytes: waiting.bytes },
             history,
             conflicts,
-            transfer: self.transfer(),
+            transfer: self.network.meter.read(),
         })
     }
 
     fn vault_id(&self) -> String {
         self.vault.store().keyring().vault_id().to_string()
-    }
-
-    fn transfer(&self) -> Transfer {
-        Transfer::default()
     }
 
     /// How it is, now and again whenever that changes, until the owner ends or nobody reads any more.

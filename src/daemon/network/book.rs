@@ -1,0 +1,150 @@
+//! The peers of a vault: its other devices, and where they are reached.
+//!
+//! Addresses come from `peer add`, from the ticket this device joined with, and from the configuration. They
+//! are kept as local records of the store: sealed, and never sent.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::super::config::VaultConfig;
+use super::super::error::DaemonError;
+use super::address::with_port;
+use crate::crypto::DevicePublic;
+use crate::miror::replicator::PeerAddress;
+use crate::store::{Store, StoreError};
+use crate::vault::Vault;
+
+/// Records of addresses: the prefix and the alias.
+const PREFIX: &[u8] = b"daemon/peer/1/";
+/// More than anybody calls a machine.
+const MAX_ALIAS_BYTES: usize = 64;
+
+/// What is kept of a peer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Record {
+    addresses: Vec<String>,
+    key: Option<[u8; 32]>,
+}
+
+/// A peer as it is known now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// What it is called: by the user, else in the vault.
+    pub alias: String,
+    /// `host:port`, the likeliest first; none if it has only ever dialled us.
+    pub addresses: Vec<String>,
+    /// Its key, if it has been met.
+    pub key: Option<DevicePublic>,
+}
+
+impl Peer {
+    /// For the replicator.
+    pub fn dialled(&self) -> PeerAddress {
+        PeerAddress { addresses: self.addresses.clone(), key: self.key }
+    }
+}
+
+/// Where the peers are.
+pub struct PeerBook {
+    vault: Arc<Vault>,
+}
+
+impl PeerBook {
+    /// Of an open vault.
+    pub fn new(vault: Arc<Vault>) -> Self {
+        PeerBook { vault }
+    }
+
+    /// All peers by alias: those with an address, then the devices of the vault that have none.
+    pub fn peers(&self, settings: &VaultConfig) -> Vec<Peer> {
+        let mut peers: BTreeMap<String, Peer> = BTreeMap::new();
+        for (alias, address) in &settings.peers {
+            // An address that is none is an error where the configuration is read for an action.
+            let addresses = with_port(address).into_iter().collect();
+            peers.insert(alias.clone(), Peer { alias: alias.clone(), addresses, key: None });
+        }
+        for (alias, record) in self.records() {
+            let peer = peers.entry(alias.clone()).or_insert(Peer { alias, addresses: Vec::new(), key: None });
+            peer.addresses.extend(record.addresses);
+            peer.key = record.key.map(DevicePublic);
+        }
+        let own = self.vault.device();
+        for device in self.vault.devices() {
+            let key = DevicePublic(device.public);
+            if key == own || device.revoked || peers.values().any(|peer| peer.key == Some(key)) {
+                continue;
+            }
+            let free = std::iter::successors(Some(device.name), |name| Some(format!("{name}'")));
+            let alias = free.into_iter().find(|name| !peers.contains_key(name)).unwrap_or_default();
+            peers.insert(alias.clone(), Peer { alias, addresses: Vec::new(), key: Some(key) });
+        }
+        peers.into_values().collect()
+    }
+
+    /// Remembers an address that a person gave. If a device of the vault has that name, it is that device's.
+    pub fn add(&self, alias: &str, address: &str) -> Result<(), DaemonError> {
+        let plain = |c: char| !c.is_control() && !c.is_whitespace();
+        if alias.is_empty() || alias.len() > MAX_ALIAS_BYTES || !alias.chars().all(plain) {
+            return Err(DaemonError::BadAlias { alias: alias.to_owned() });
+        }
+        let address = with_port(address)?;
+        if self.record(alias).is_some_and(|record| !record.addresses.is_empty()) {
+            return Err(DaemonError::PeerExists { alias: alias.to_owned() });
+        }
+        let device = self.vault.devices().into_iter().find(|device| device.name == alias);
+        let key = device.map(|device| device.public);
+        self.write(alias, Some(&Record { addresses: vec![address], key })).map_err(|error| failed(&error))
+    }
+
+    /// Forgets an address. The device stays a device of the vault.
+    pub fn remove(&self, alias: &str) -> Result<(), DaemonError> {
+        if self.record(alias).is_none() {
+            return Err(DaemonError::UnknownPeer { alias: alias.to_owned() });
+        }
+        self.write(alias, None).map_err(|error| failed(&error))
+    }
+
+    /// Remembers where a device of the vault was found.
+    pub fn found(&self, alias: &str, key: &DevicePublic, addresses: Vec<String>) -> Result<(), StoreError> {
+        self.write(alias, Some(&Record { addresses, key: Some(key.0) }))
+    }
+
+    /// Remembers who answers at the address of `alias`.
+    pub fn met(&self, alias: &str, key: &DevicePublic) -> Result<(), StoreError> {
+        let record = self.record(alias).unwrap_or_default();
+        if record.key == Some(key.0) {
+            return Ok(());
+        }
+        self.write(alias, Some(&Record { key: Some(key.0), ..record }))
+    }
+
+    fn records(&self) -> Vec<(String, Record)> {
+        let found = self.vault.store().locals(PREFIX);
+        let read = found.iter().filter_map(|(key, value)| {
+            let alias = String::from_utf8(key.get(PREFIX.len()..)?.to_vec()).ok()?;
+            Some((alias, postcard::from_bytes(value).ok()?))
+        });
+        read.collect()
+    }
+
+    fn record(&self, alias: &str) -> Option<Record> {
+        let bytes = self.vault.store().local(&[PREFIX, alias.as_bytes()].concat())?;
+        postcard::from_bytes(&bytes).ok()
+    }
+
+    fn write(&self, alias: &str, record: Option<&Record>) -> Result<(), StoreError> {
+        let value = record.map(|record| postcard::to_stdvec(record).unwrap_or_default());
+        let store: &Store = self.vault.store();
+        let position = store.set_local(vec![([PREFIX, alias.as_bytes()].concat(), value)])?;
+        store.sync_log(position)
+    }
+}
+
+fn failed(error: &StoreError) -> DaemonError {
+    match error {
+        StoreError::Full => DaemonError::Full,
+        error => DaemonError::internal("remembering the peer", error),
+    }
+}

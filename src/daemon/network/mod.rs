@@ -1,0 +1,23 @@
+//! The vault and its peers: who they are, where they are, who may come in, and the sessions with them.
+
+mod address;
+mod admission;
+mod book;
+mod fetching;
+mod following;
+mod inviter;
+mod listening;
+mod meter;
+mod publishing;
+mod start;
+
+pub use address::{DEFAULT_PORT, Listen, with_port};
+pub use admission::{VaultAdmission, trust_inviter};
+pub use book::{Peer, PeerBook};
+pub use fetching::SessionFetch;
+pub use following::Followings;
+pub use inviter::VaultInviter;
+pub use listening::{Listening, reachable};
+pub use meter::Meter;
+pub use publishing::Publisher;
+pub use start::Network;

@@ -1,0 +1,82 @@
+//! Tells the sessions of each new durable head, and the vault whether anybody waits for one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::Meter;
+use crate::ambient::Clock;
+use crate::miror::replicator::Replicator;
+use crate::vault::{ChangeSet, Changes, Origin, Vault};
+
+/// How often sessions are counted: as much later may the first commit for a new peer come early.
+const COUNT_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Runs until it is dropped.
+pub struct Publisher {
+    vault: Arc<Vault>,
+    origin: Origin,
+    tasks: [JoinHandle<()>; 2],
+}
+
+/// Takes note of new heads.
+struct NewHead(Notify);
+
+impl Changes for NewHead {
+    fn changed(&self, _: &ChangeSet) {}
+
+    fn committed(&self) {
+        self.0.notify_one();
+    }
+}
+
+impl Publisher {
+    /// Begins.
+    pub fn start(
+        vault: Arc<Vault>,
+        replicator: Replicator,
+        meter: Arc<Meter>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let heads = Arc::new(NewHead(Notify::new()));
+        let origin = vault.subscribe(heads.clone());
+        let publishing = tokio::spawn(publish(heads, replicator.clone()));
+        let counting = tokio::spawn(count(vault.clone(), replicator, meter, clock));
+        Publisher { vault, origin, tasks: [publishing, counting] }
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.vault.unsubscribe(self.origin);
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+async fn publish(heads: Arc<NewHead>, replicator: Replicator) {
+    loop {
+        heads.0.notified().await;
+        let replicator = replicator.clone();
+        match tokio::task::spawn_blocking(move || replicator.publish()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "peers could not be told of a new state"),
+            Err(error) => tracing::warn!(%error, "peers could not be told of a new state"),
+        }
+    }
+}
+
+async fn count(vault: Arc<Vault>, replicator: Replicator, meter: Arc<Meter>, clock: Arc<dyn Clock>) {
+    let mut followed = false;
+    loop {
+        let sessions = replicator.sessions();
+        meter.note(clock.monotonic(), &sessions);
+        let now = !sessions.is_empty();
+        if now != followed {
+            vault.set_followed(now);
+            followed = now;
+        }
+        tokio::time::sleep(COUNT_INTERVAL).await;
+    }
+}

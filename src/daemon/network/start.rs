@@ -1,0 +1,107 @@
+//! Everything of an open vault that has to do with its peers, wired together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::super::config::VaultConfig;
+use super::super::create::default_device;
+use super::super::error::DaemonError;
+use super::{
+    Followings, Listen, Listening, Meter, Peer, PeerBook, Publisher, SessionFetch, VaultAdmission,
+    VaultInviter,
+};
+use crate::ambient::Ambient;
+use crate::miror::replicator::{Parts, Replicator};
+use crate::miror::vault_replica::VaultReplica;
+use crate::store::disk::Disk;
+use crate::vault::Vault;
+
+/// How long sessions may take to say goodbye.
+const GOODBYE_WAIT: Duration = Duration::from_secs(3);
+/// How often to look whether they have.
+const GOODBYE_POLL: Duration = Duration::from_millis(20);
+
+/// The vault and its peers.
+pub struct Network {
+    /// All sessions.
+    pub replicator: Replicator,
+    /// Tickets.
+    pub inviter: Arc<VaultInviter>,
+    /// Where the peers are.
+    pub book: Arc<PeerBook>,
+    /// Who is kept in step with.
+    pub followings: Arc<Followings>,
+    /// Whether and where others reach this vault.
+    pub listening: Listening,
+    /// What goes over the network.
+    pub meter: Arc<Meter>,
+    vault: Arc<Vault>,
+    publisher: Mutex<Option<Publisher>>,
+}
+
+impl Network {
+    /// Wires it. Nothing is dialled and nothing listens yet. To be called on the runtime that is to run it.
+    pub fn start(
+        vault: Arc<Vault>,
+        disk: Arc<dyn Disk>,
+        listen: Listen,
+        settings: Arc<Mutex<VaultConfig>>,
+        ambient: Ambient,
+    ) -> Result<Network, DaemonError> {
+        let admission = VaultAdmission::new(vault.clone(), disk, ambient.entropy.clone());
+        let admission = Arc::new(admission);
+        let inviter = Arc::new(VaultInviter::new(vault.clone(), admission.clone(), ambient.clone()));
+        let own = vault.device_record(&vault.device());
+        let replicator = Replicator::new(Parts {
+            replica: Arc::new(VaultReplica::new(vault.clone())),
+            admission,
+            inviter: Some(inviter.clone()),
+            ambient: ambient.clone(),
+            name: own.map_or_else(default_device, |record| record.name),
+        });
+        let book = Arc::new(PeerBook::new(vault.clone()));
+        let known = {
+            let book = book.clone();
+            move || book.peers(&settings.lock())
+        };
+        let followings = Arc::new(Followings::new(replicator.clone(), Box::new(known)));
+        vault.set_fetch(Some(Arc::new(SessionFetch::new(replicator.clone(), followings.clone()))));
+        let meter = Arc::new(Meter::default());
+        let publisher = Publisher::start(vault.clone(), replicator.clone(), meter.clone(), ambient.clock);
+        Ok(Network {
+            replicator,
+            inviter,
+            book,
+            followings,
+            listening: Listening::new(listen),
+            meter,
+            vault,
+            publisher: Mutex::new(Some(publisher)),
+        })
+    }
+
+    /// Whether other devices may come: there is one, or there was when this one joined.
+    pub fn has_peers(&self, settings: &VaultConfig) -> bool {
+        !self.peers(settings).is_empty()
+    }
+
+    /// The peers as they are known now.
+    pub fn peers(&self, settings: &VaultConfig) -> Vec<Peer> {
+        self.book.peers(settings)
+    }
+
+    /// Ends all sessions in good order.
+    pub async fn close(&self) {
+        self.replicator.close();
+        let silence = async {
+            while !self.replicator.sessions().is_empty() {
+                tokio::time::sleep(GOODBYE_POLL).await;
+            }
+        };
+        let _ = tokio::time::timeout(GOODBYE_WAIT, silence).await;
+        self.publisher.lock().take();
+        self.vault.set_fetch(None);
+    }
+}

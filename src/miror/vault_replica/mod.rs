@@ -1,0 +1,301 @@
+//! A vault as a replica: what a session asks, answered from the store and the merge.
+
+mod difference;
+mod provisional;
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use super::limits;
+use super::message::{Offered, Seen, Tip};
+use super::replica::{Announcement, Meeting, Presence, Reference, Replica, ReplicaError, SessionKeys};
+use crate::crypto::{
+    CryptoError, DevicePublic, Keyring, ObjectId, ObjectKind, SealedObject, open_verified,
+    rewrap_for_session, rewrap_from_session,
+};
+use crate::merge::merge_commit;
+use crate::store::{Store, StoreError};
+use crate::trie::{Child, Prefix, inspect};
+use crate::vault::contents::inspect_list;
+use crate::vault::{Commit, CommitId, Context, Head, NodeCodec, ReplicaId, Vault, VaultError};
+use provisional::Provisional;
+
+/// The local records of what peers were last known to have: prefix and device key.
+const SHARED: &[u8] = b"miror/shared/1/";
+
+/// A vault as a replica.
+pub struct VaultReplica {
+    vault: Arc<Vault>,
+    provisional: Provisional,
+    announced: Mutex<Option<Announcement>>,
+}
+
+/// Where a trie object belongs, as [`Reference::place`] carries it.
+#[derive(Serialize, Deserialize)]
+struct TriePlace {
+    count: u64,
+    key: [u8; 16],
+    depth: u8,
+}
+
+impl VaultReplica {
+    /// Of an open vault.
+    pub fn new(vault: Arc<Vault>) -> Self {
+        let provisional = Provisional::read(vault.store());
+        VaultReplica { vault, provisional, announced: Mutex::new(None) }
+    }
+
+    fn store(&self) -> &Store {
+        self.vault.store()
+    }
+
+    fn is_held(&self, id: &ObjectId) -> Result<bool, ReplicaError> {
+        Ok(self.store().contains(id).map_err(store_error)? && !self.provisional.holds(id))
+    }
+
+    /// The head, as an announcement; the generation rises with each that differs.
+    fn announcement(&self, head: &Head) -> Result<Announcement, ReplicaError> {
+        let mut announced = self.announced.lock();
+        let replica = self.vault.replica().0;
+        if let Some(last) = announced.as_ref()
+            && last.tip.commit == head.commit.0
+            && last.replica == replica
+        {
+            return Ok(last.clone());
+        }
+        let tip = Tip { commit: head.commit.0, root: head.root, count: head.count };
+        let generation = announced.as_ref().map_or(1, |last| last.generation + 1);
+        let context = match head.context.len() <= limits::CONTEXT {
+            true => head.context.iter().map(seen).collect(),
+            false => Vec::new(),
+        };
+        let announcement = Announcement { tip, generation, replica, context, recent: self.recent(head)? };
+        *announced = Some(announcement.clone());
+        Ok(announcement)
+    }
+
+    fn recent(&self, head: &Head) -> Result<Vec<ObjectId>, ReplicaError> {
+        let commits = self.vault.commits_recent(limits::RECENT + 1).map_err(vault_error)?;
+        let others = commits.into_iter().map(|(id, _)| id.0).filter(|id| *id != head.commit.0);
+        Ok(others.filter(|id| !self.provisional.holds(id)).take(limits::RECENT).collect())
+    }
+
+    /// Takes an object off the wire: wrapped for this vault, and what it claims to be.
+    fn verified(
+        &self,
+        keyring: &Keyring,
+        object: SealedObject,
+        keys: &SessionKeys,
+    ) -> Result<SealedObject, ReplicaError> {
+        let id = object.header.id;
+        let bad = |error: CryptoError| rejected(&id, &error.to_string());
+        object.header.check().map_err(bad)?;
+        let header = rewrap_from_session(keyring.current(), &object.header, &keys.incoming).map_err(bad)?;
+        let sealed = SealedObject { header, body: object.body };
+        let plain = open_verified(keyring, &sealed).map_err(bad)?;
+        match sealed.header.kind {
+            ObjectKind::Chunk | ObjectKind::Trie => {}
+            ObjectKind::List => drop(inspect_list(None, &plain).map_err(|e| rejected(&id, &e.to_string()))?),
+            ObjectKind::Commit => drop(Commit::decode(&plain).map_err(|e| rejected(&id, &e.to_string()))?),
+            ObjectKind::Local => return Err(rejected(&id, "local state is not for others")),
+        }
+        Ok(sealed)
+    }
+
+    /// The structure below a provisional object, which must fit its place.
+    fn children(&self, reference: &Reference) -> Result<Vec<Reference>, ReplicaError> {
+        let bytes = self.store().fetch(&reference.id).map_err(store_error)?;
+        let bad = |error: &dyn std::fmt::Display| rejected(&reference.id, &error.to_string());
+        match reference.kind {
+            ObjectKind::Commit => {
+                let commit = Commit::decode(&bytes).map_err(|error| bad(&error))?;
+                Ok(Child::root(&commit.trie()).iter().map(trie_reference).collect())
+            }
+            ObjectKind::Trie => {
+                let place: TriePlace = postcard::from_bytes(&reference.place).map_err(|error| bad(&error))?;
+                let prefix = Prefix::of(&place.key, place.depth);
+                let expected = Child { id: reference.id, count: place.count, prefix };
+                let inspected = inspect::<NodeCodec>(&expected, &bytes).map_err(|error| bad(&error))?;
+                let lists = inspected.references.iter().filter(|(_, kind)| *kind == ObjectKind::List);
+                let lists = lists.map(|(id, kind)| Reference { id: *id, kind: *kind, place: Vec::new() });
+                Ok(inspected.children.iter().map(trie_reference).chain(lists).collect())
+            }
+            ObjectKind::List => {
+                let level = reference.place.first().copied();
+                let listed = inspect_list(level, &bytes).map_err(|error| bad(&error))?;
+                let lists = listed.into_iter().filter(|below| below.kind == ObjectKind::List);
+                Ok(lists
+                    .map(|below| Reference { id: below.id, kind: below.kind, place: vec![below.level] })
+                    .collect())
+            }
+            ObjectKind::Chunk | ObjectKind::Local => Ok(Vec::new()),
+        }
+    }
+
+    fn presence(&self, reference: &Reference) -> Result<Presence, ReplicaError> {
+        let Some(header) = self.store().header(&reference.id).map_err(store_error)? else {
+            return Ok(Presence::Absent);
+        };
+        if header.kind != reference.kind {
+            return Err(rejected(&reference.id, "is of another kind than its parent says"));
+        }
+        match self.provisional.holds(&reference.id) {
+            true => Ok(Presence::Present(self.children(reference)?)),
+            false => Ok(Presence::Held),
+        }
+    }
+}
+
+impl Replica for VaultReplica {
+    fn announce(&self) -> Result<Announcement, ReplicaError> {
+        let head = self.vault.offer().map_err(vault_error)?;
+        self.announcement(&head)
+    }
+
+    fn meet(
+        &self,
+        _: &DevicePublic,
+        context: &[Seen],
+        commits: &[ObjectId],
+    ) -> Result<Meeting, ReplicaError> {
+        let mut theirs = Context::new();
+        for seen in context {
+            theirs.set(ReplicaId(seen.replica), seen.lamport);
+        }
+        self.vault.publishing().meet_other_life(&theirs).map_err(vault_error)?;
+        let ours = self.announce()?;
+        let mut common = None;
+        for id in commits {
+            if self.is_held(id)? {
+                common = Some(*id);
+                break;
+            }
+        }
+        let tip = commits.first().filter(|tip| common.as_ref() == Some(tip));
+        let merged = match tip {
+            Some(tip) => {
+                let commit = self.vault.load_commit(&CommitId(*tip)).map_err(vault_error)?;
+                self.vault.head().context.contains(&commit.context)
+            }
+            None => false,
+        };
+        Ok(Meeting { ours, common, merged })
+    }
+
+    fn difference(
+        &self,
+        base: &ObjectId,
+        head: &ObjectId,
+        limit: usize,
+    ) -> Result<Option<Vec<Offered>>, ReplicaError> {
+        if !self.is_held(base)? {
+            return Ok(None);
+        }
+        difference::between(&self.vault, base, head, limit)
+    }
+
+    fn load(&self, id: &ObjectId, keys: &SessionKeys) -> Result<Option<SealedObject>, ReplicaError> {
+        let sealed = match self.store().sealed(id) {
+            Ok(sealed) if sealed.header.kind != ObjectKind::Local => sealed,
+            Ok(_) | Err(StoreError::Missing(_) | StoreError::Damaged(_)) => return Ok(None),
+            Err(error) => return Err(store_error(error)),
+        };
+        let wrapped = rewrap_for_session(&self.store().keyring(), &sealed.header, &keys.outgoing);
+        let wrapped = wrapped.map_err(|error| ReplicaError::Store(error.to_string()))?;
+        let SealedObject { mut header, body } = sealed;
+        header.wrapped = wrapped;
+        Ok(Some(SealedObject { header, body }))
+    }
+
+    fn examine(&self, references: &[Reference]) -> Result<Vec<Presence>, ReplicaError> {
+        references.iter().map(|reference| self.presence(reference)).collect()
+    }
+
+    fn store(&self, objects: Vec<SealedObject>, keys: &SessionKeys) -> Result<(), ReplicaError> {
+        let keyring = self.store().keyring();
+        let mut arrived = Vec::new();
+        let mut failed = None;
+        for object in objects {
+            let id = object.header.id;
+            let stored = self.verified(&keyring, object, keys).and_then(|sealed| {
+                if sealed.header.kind != ObjectKind::Chunk
+                    && !self.store().contains(&id).map_err(store_error)?
+                {
+                    self.provisional.mark(self.store(), &id).map_err(store_error)?;
+                }
+                self.store().put_sealed(&sealed).map_err(store_error)
+            });
+            match stored {
+                Ok(id) => arrived.push(id),
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        self.vault.arrived(&arrived).map_err(vault_error)?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn sync(&self) -> Result<(), ReplicaError> {
+        self.store().sync_log(self.store().position()).map_err(store_error)
+    }
+
+    fn merge(
+        &self,
+        peer: &DevicePublic,
+        head: &ObjectId,
+        settled: &[ObjectId],
+    ) -> Result<Announcement, ReplicaError> {
+        merge_commit(&self.vault, Some(*peer), CommitId(*head)).map_err(vault_error)?;
+        self.provisional.settle(self.store(), settled).map_err(store_error)?;
+        self.sync()?;
+        self.announce()
+    }
+
+    fn missing(&self, after: Option<&ObjectId>, limit: usize) -> Result<Vec<(ObjectId, u32)>, ReplicaError> {
+        Ok(self.vault.missing(after, limit).into_iter().map(|id| (id, 0)).collect())
+    }
+
+    fn note_shared(&self, peer: &DevicePublic, tip: &Tip) -> Result<(), ReplicaError> {
+        let key = [SHARED, &peer.0].concat();
+        let value = tip.commit.0.to_vec();
+        if self.store().local(&key).as_ref() != Some(&value) {
+            self.store().set_local(vec![(key, Some(value))]).map_err(store_error)?;
+        }
+        Ok(())
+    }
+}
+
+fn seen((replica, lamport): (ReplicaId, u64)) -> Seen {
+    Seen { replica: replica.0, lamport }
+}
+
+fn trie_reference(child: &Child) -> Reference {
+    let place = TriePlace { count: child.count, key: child.prefix.first_key(), depth: child.prefix.len() };
+    let place = postcard::to_stdvec(&place).unwrap_or_default();
+    Reference { id: child.id, kind: ObjectKind::Trie, place }
+}
+
+fn rejected(id: &ObjectId, why: &str) -> ReplicaError {
+    ReplicaError::Rejected { what: format!("object {id}"), why: why.to_owned() }
+}
+
+fn store_error(error: StoreError) -> ReplicaError {
+    match error {
+        StoreError::Full => ReplicaError::Full,
+        error => ReplicaError::Store(error.to_string()),
+    }
+}
+
+fn vault_error(error: VaultError) -> ReplicaError {
+    match error {
+        VaultError::Full => ReplicaError::Full,
+        VaultError::Refused(why) => {
+            ReplicaError::Rejected { what: "a state".to_owned(), why: why.to_owned() }
+        }
+        error => ReplicaError::Store(error.to_string()),
+    }
+}
