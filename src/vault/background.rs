@@ -133,6 +133,12 @@ impl Vault {
     }
 }
 
+impl Timing {
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+}
+
 /// The schedule and its switches, under one lock.
 #[derive(Debug, Default)]
 pub(super) struct Timing {

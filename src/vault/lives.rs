@@ -43,7 +43,7 @@ impl Publishing<'_> {
 
     fn move_stamps(&self, state: &mut State, moved: Move, identity: &Identity) -> Result<()> {
         let vault = self.vault;
-        let journal = vault.journal.last();
+        let journal = vault.journal.mark();
         let mut nodes: std::collections::BTreeMap<NodeId, NodeState> = state.tree.changed().collect();
         for entry in vault.forest.iter(&state.head.trie(), ..) {
             let (id, node) = entry?;
@@ -63,7 +63,7 @@ impl Publishing<'_> {
             records::identity(identity)?,
             records::offered(0),
             // The journal's operations carry the old stamps: they are in this commit under new ones.
-            records::journal_floor(journal),
+            records::journal(&journal)?,
         ];
         let id = vault.put_commit(&commit)?;
         let head = self.make_head(commit, id, records)?;
@@ -74,7 +74,7 @@ impl Publishing<'_> {
         state.head = head;
         *vault.offered.lock() = 0;
         *vault.identity.write() = identity.clone();
-        vault.journal.retire(journal);
+        vault.journal.retire(JournalSeq(journal.upto));
         Ok(())
     }
 }
@@ -90,12 +90,6 @@ impl Vault {
         }
         record.replicas.push(own);
         self.edit(super::Origin::VAULT, |tree, draw| tree.change_device(&id, &record, draw))
-    }
-
-    /// The last journal entry whose operations are not to be applied again, whatever the head has seen.
-    pub(super) fn journal_floor(&self) -> Result<JournalSeq> {
-        let floor = self.store.local(records::JOURNAL_FLOOR);
-        Ok(JournalSeq(floor.map_or(Ok(0), |bytes| records::lamport(&bytes))?))
     }
 }
 

@@ -101,7 +101,9 @@ impl Vault {
         let identity = Self::identity_of(&store, life, &ambient)?;
         let vault = Self::assemble(store, identity, ambient)?;
         let mut report = OpenReport { torn: recovery.torn, damage: recovery.damage, ..OpenReport::default() };
-        let replay = Replay::read(&recovery.journal, &vault.head().context, vault.journal_floor()?)?;
+        let mark = vault.store.local(records::JOURNAL).map(|bytes| records::decode(&bytes));
+        let replay =
+            Replay::read(&recovery.journal, &vault.head().context, &mark.transpose()?.unwrap_or_default())?;
         vault.put_back(replay, &mut report)?;
         vault.read_waiting()?;
         if life == Life::New {
@@ -174,23 +176,21 @@ impl Vault {
         }
         report.operations = replay.operations.len();
         for leftover in std::mem::take(&mut replay.leftover) {
-            let (run, node) = (leftover.run, leftover.node);
-            match self.fold_leftover(leftover, &replay) {
+            match self.fold_leftover(&leftover, &replay) {
                 Ok(Some(shown)) => {
                     report.folded += 1;
-                    replay.folded.insert(run, shown);
+                    replay.folded.insert(leftover.run, shown);
                 }
                 Ok(None) => {}
-                Err(VaultError::Full) => return Err(VaultError::Full),
-                Err(error) => report.lost.push((node, error)),
+                Err(error) => report.lost.push((leftover.node, error)),
             }
         }
         Ok(())
     }
 
     /// Writes what a crash left of a file's dirty data as an ordinary operation; `None` if there is nothing
-    /// in it.
-    fn fold_leftover(&self, leftover: Leftover, replay: &Replay) -> Result<Option<Shown>> {
+    /// in it. If the disk is full the data stays in the journal for the next opening.
+    fn fold_leftover(&self, leftover: &Leftover, replay: &Replay) -> Result<Option<Shown>> {
         let base = match &leftover.base {
             Base::Shown(shown) => shown.clone(),
             Base::Run(previous) => {
@@ -198,10 +198,20 @@ impl Vault {
                 shown.ok_or_else(|| VaultError::Damaged("dirty data over dirty data that is lost".into()))?
             }
         };
-        let Some(mtime) = leftover.mtime else { return Ok(None) };
-        let content = leftover.content(&self.contents, base.content.clone())?;
-        let run = DirtyRun::over(leftover.run, leftover.node, base);
-        self.fold(Origin::VAULT, &run, content, mtime, AttrPatch::default()).map(Some)
+        let run = DirtyRun::over(leftover.run, leftover.node, base.clone());
+        self.journal.adopt(&run, leftover.first);
+        let folded = match leftover.mtime {
+            None => self.drop_run(&run).map(|()| None),
+            Some(mtime) => leftover.content(&self.contents, base.content).and_then(|content| {
+                self.fold(Origin::VAULT, &run, content, mtime, AttrPatch::default()).map(Some)
+            }),
+        };
+        if let Err(error) = &folded
+            && !matches!(error, VaultError::Full | VaultError::Busy)
+        {
+            self.drop_run(&run)?;
+        }
+        folded
     }
 
     /// Reads which versions waited for content when the vault was closed, and looks what came since.

@@ -21,6 +21,7 @@ use super::changes::{ChangeSet, Origin};
 use super::commit::{Author, Commit, CommitId};
 use super::committed::{CommittedNodes, trie_changes};
 use super::error::{Result, VaultError};
+use super::journal::JournalMark;
 use super::vault::{Head, State, Vault};
 use super::view::Touched;
 use super::{Context, Node, NodeId, Tree, records};
@@ -69,7 +70,7 @@ struct Snapshot {
     head: Head,
     context: Context,
     changed: Vec<(NodeId, NodeState)>,
-    journal: JournalSeq,
+    journal: JournalMark,
 }
 
 impl Vault {
@@ -112,7 +113,7 @@ impl Vault {
             head: state.head.clone(),
             context: state.tree.context().clone(),
             changed: state.tree.changed().collect(),
-            journal: self.journal.last(),
+            journal: self.journal.mark(),
         }
     }
 }
@@ -125,8 +126,14 @@ impl Publishing<'_> {
     pub fn commit(&self) -> Result<Head> {
         let vault = self.vault;
         let snapshot = vault.snapshot();
+        let upto = JournalSeq(snapshot.journal.upto);
+        let record = records::journal(&snapshot.journal)?;
         if snapshot.context == snapshot.head.context {
-            vault.journal.retire(snapshot.journal);
+            if vault.journal.has_ended() {
+                let position = vault.store.set_local(vec![record])?;
+                vault.store.sync_log(position)?;
+                vault.journal.retire(upto);
+            }
             return Ok(snapshot.head);
         }
         let changes = trie_changes(snapshot.changed.clone());
@@ -140,14 +147,15 @@ impl Publishing<'_> {
             author: Some(author),
         };
         let id = vault.put_commit(&commit)?;
-        let head = self.make_head(commit, id, Vec::new())?;
+        let head = self.make_head(commit, id, vec![record])?;
         {
             let mut state = vault.state.write();
             let source = vault.nodes_of(head.trie());
             state.tree.rebase(source, &snapshot.changed);
             state.head = head.clone();
         }
-        vault.journal.retire(snapshot.journal);
+        vault.journal.retire(upto);
+        vault.wake.notify_all();
         vault.subscribers.tell_committed();
         Ok(head)
     }

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::commit::CommitId;
 use super::error::{Result, VaultError};
+use super::journal::JournalMark;
 use super::missing::{Shown, Version};
 use super::{NodeId, ReplicaId, Stamp};
 use crate::crypto::{DevicePublic, ObjectId};
-use crate::store::JournalSeq;
 
 /// A change of one local record, as the store takes it.
 pub(super) type Change = (Vec<u8>, Option<Vec<u8>>);
@@ -23,8 +23,8 @@ pub(super) const HEAD: &[u8] = b"vault/head/1";
 pub(super) const IDENTITY: &[u8] = b"vault/identity/1";
 /// The highest own lamport that was ever offered to a peer.
 pub(super) const OFFERED: &[u8] = b"vault/offered/1";
-/// The last journal entry whose operations are dead whatever the head has seen.
-pub(super) const JOURNAL_FLOOR: &[u8] = b"vault/journal-floor/1";
+/// What the head holds of the journal.
+pub(super) const JOURNAL: &[u8] = b"vault/journal/1";
 /// Before the key of a device: the last state merged from it.
 const MERGED: &[u8] = b"vault/merged/1/";
 /// Before a node id and a stamp: what the file shows while that version is on the way.
@@ -72,12 +72,12 @@ pub(super) fn offered(lamport: u64) -> Change {
     (OFFERED.to_vec(), Some(lamport.to_le_bytes().to_vec()))
 }
 
-/// The record that the operations up to `seq` are not to be applied again.
-pub(super) fn journal_floor(seq: JournalSeq) -> Change {
-    (JOURNAL_FLOOR.to_vec(), Some(seq.0.to_le_bytes().to_vec()))
+/// The record of what the head holds of the journal.
+pub(super) fn journal(mark: &JournalMark) -> Result<Change> {
+    Ok((JOURNAL.to_vec(), Some(encode(mark)?)))
 }
 
-/// The number in [`OFFERED`] or [`JOURNAL_FLOOR`].
+/// The lamport in [`OFFERED`].
 pub(super) fn lamport(bytes: &[u8]) -> Result<u64> {
     Ok(u64::from_le_bytes(bytes.try_into().map_err(|_| damaged("a lamport"))?))
 }

@@ -35,6 +35,11 @@ use crate::crypto::{DevicePublic, ObjectId};
 use crate::store::Store;
 use crate::trie::{Forest, Trie};
 
+/// Hundredths of the journal that dirty data may fill.
+pub(super) const DIRTY_SHARE: u64 = 75;
+/// Hundredths of the journal that dirty data and operations may fill; folds may fill it all.
+const OPERATION_SHARE: u64 = 85;
+
 /// A committed state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
@@ -122,6 +127,10 @@ impl Vault {
         drops: &[DirtyRun],
         operation: impl FnOnce(&mut Tree, Draw<'_>) -> Result<Outcome<R>>,
     ) -> Result<R> {
+        if !self.has_room(OPERATION_SHARE) {
+            self.reschedule(|schedule, _| schedule.hurry());
+            return Err(super::VaultError::Busy);
+        }
         self.operate(origin, operation, |_| Ends { fold: None, drops })
     }
 
@@ -180,13 +189,28 @@ impl Vault {
         Ok(())
     }
 
-    /// Waits until the journal has room again after [`super::VaultError::Busy`]. Not for threads that serve others.
+    /// Waits until the journal has room again after [`super::VaultError::Busy`]. Not for threads that serve
+    /// others; the committer must be running.
     ///
     /// # Errors
-    /// If room cannot be made: the disk is full or failed.
+    /// [`super::VaultError::Closed`] once the vault is stopped.
     pub fn wait_for_room(&self) -> Result<()> {
         self.reschedule(|schedule, _| schedule.hurry());
-        Ok(self.store.wait_for_journal_room(super::journal::MAX_ENTRY_BYTES)?)
+        let mut timing = self.timing.lock();
+        while !self.has_room(DIRTY_SHARE) {
+            if timing.is_stopping() {
+                return Err(super::VaultError::Closed);
+            }
+            self.wake.wait(&mut timing);
+        }
+        Ok(())
+    }
+
+    /// Whether less than `share` hundredths of the journal are in use. Dirty data may fill less of it than
+    /// operations, and those less than folds: so that what makes room always finds some.
+    pub(super) fn has_room(&self, share: u64) -> bool {
+        let fill = self.store.journal_fill();
+        fill.used.saturating_mul(100) < fill.capacity.saturating_mul(share)
     }
 
     /// Has `listener` told of every change but those made with the origin that is returned.

@@ -15,7 +15,7 @@ use super::contents::Content;
 use super::error::{Result, VaultError};
 use super::journal::{DirtyChange, DirtyId, DirtyRun, Ends};
 use super::missing::Shown;
-use super::vault::Vault;
+use super::vault::{DIRTY_SHARE, Vault};
 use super::{AttrPatch, Data, Delta, NodeId, Write};
 use crate::ambient::{WallNanos, random};
 use crate::store::LogPosition;
@@ -118,6 +118,10 @@ impl Vault {
         mtime: WallNanos,
         needs: LogPosition,
     ) -> Result<()> {
+        if !self.has_room(DIRTY_SHARE) {
+            self.reschedule(|schedule, _| schedule.hurry());
+            return Err(VaultError::Busy);
+        }
         let bytes = change.bytes();
         self.journal.dirty(run, change, mtime, needs)?;
         self.journalled(|schedule, now| schedule.dirtied(now, bytes));

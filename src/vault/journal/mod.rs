@@ -12,4 +12,4 @@ mod writer;
 pub use dirty::DirtyRun;
 pub use entry::{Base, DirtyChange, DirtyId, Entry, Folded, MAX_ENTRY_BYTES};
 pub(super) use replay::{Leftover, Replay};
-pub(super) use writer::{Ends, Journal};
+pub(super) use writer::{Ends, Journal, JournalMark};

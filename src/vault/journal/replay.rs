@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::entry::{Base, DirtyChange, DirtyId, Entry};
+use super::writer::JournalMark;
 use crate::ambient::WallNanos;
 use crate::store::{JournalEntry, JournalSeq};
 use crate::vault::contents::{Content, Contents, Extents};
@@ -29,6 +30,7 @@ pub(in crate::vault) struct Replay {
 /// A run of dirty data that a crash cut off.
 #[derive(Debug)]
 pub(in crate::vault) struct Leftover {
+    pub(in crate::vault) first: JournalSeq,
     pub(in crate::vault) run: DirtyId,
     pub(in crate::vault) node: NodeId,
     pub(in crate::vault) base: Base,
@@ -37,16 +39,15 @@ pub(in crate::vault) struct Leftover {
 }
 
 impl Replay {
-    /// Reads `entries`, leaving out the operations that `head` has seen, and those up to `floor`.
+    /// Reads `entries`. What the head has seen, and the runs that `mark` knows to have ended, are left out.
     pub(in crate::vault) fn read(
         entries: &[JournalEntry],
         head: &Context,
-        floor: JournalSeq,
+        mark: &JournalMark,
     ) -> Result<Self> {
         let mut replay = Replay::default();
         for entry in entries {
-            let head = (entry.seq > floor).then_some(head);
-            replay.take(Entry::decode(&entry.payload)?, head);
+            replay.take(entry.seq, Entry::decode(&entry.payload)?, head, mark);
             replay.last = entry.seq;
         }
         Ok(replay)
@@ -57,8 +58,8 @@ impl Replay {
         self.operations.is_empty() && self.leftover.is_empty()
     }
 
-    /// `head` is `None` for an entry whose operation is not to be applied again.
-    fn take(&mut self, entry: Entry<'_>, head: Option<&Context>) {
+    fn take(&mut self, seq: JournalSeq, entry: Entry<'_>, head: &Context, mark: &JournalMark) {
+        let committed = seq.0 <= mark.upto;
         match entry {
             Entry::Operation { delta, folds, drops } => {
                 self.leftover.retain(|run| !drops.contains(&run.run));
@@ -66,13 +67,24 @@ impl Replay {
                     self.leftover.retain(|run| run.run != folded.run);
                     self.folded.insert(folded.run, folded.shown);
                 }
-                let new = delta.filter(|delta| head.is_some_and(|head| !head.has_seen(&delta.stamp())));
+                let new = delta.filter(|delta| !committed && !head.has_seen(&delta.stamp()));
                 self.operations.extend(new.map(|delta| delta.into_owned()));
             }
             Entry::Begin { run, node, base } => {
-                self.leftover.push(Leftover { run, node, base, mtime: None, changes: Vec::new() });
+                let known = mark.live.iter().find(|(id, _)| *id == run);
+                let base = known.and_then(|(_, base)| base.clone()).map_or(base, Base::Shown);
+                if !committed || known.is_some() {
+                    self.leftover.push(Leftover {
+                        first: seq,
+                        run,
+                        node,
+                        base,
+                        mtime: None,
+                        changes: vec![],
+                    });
+                }
             }
-            // Data of a run without a beginning belongs to one whose end was retired with it.
+            // Data of a run without a beginning belongs to one that ended.
             Entry::Dirty { run, change, mtime } => {
                 if let Some(leftover) = self.leftover.iter_mut().find(|leftover| leftover.run == run) {
                     leftover.changes.push(change.into_owned());

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
 use super::dirty::DirtyRun;
 use super::entry::{DirtyChange, DirtyId, Entry, Folded};
@@ -15,11 +16,22 @@ use crate::ambient::WallNanos;
 use crate::store::{JournalSeq, LogPosition, Store};
 use crate::vault::Delta;
 use crate::vault::error::{Result, VaultError};
+use crate::vault::missing::Shown;
+
+/// What a committed state holds of the journal. Kept beside the head, because the journal's own account of
+/// what ended may be lost where the commit is not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::vault) struct JournalMark {
+    /// The last entry that is accounted for.
+    pub(in crate::vault) upto: u64,
+    /// The runs begun by then that had not ended, each with what it lies over if that was settled.
+    pub(in crate::vault) live: Vec<(DirtyId, Option<Shown>)>,
+}
 
 /// What an operation does to dirty data, beside what its delta does to nodes.
 #[derive(Debug, Default)]
 pub(in crate::vault) struct Ends<'a> {
-    pub(in crate::vault) fold: Option<(&'a DirtyRun, crate::vault::missing::Shown)>,
+    pub(in crate::vault) fold: Option<(&'a DirtyRun, Shown)>,
     pub(in crate::vault) drops: &'a [DirtyRun],
 }
 
@@ -40,14 +52,14 @@ pub(in crate::vault) struct Journal {
 struct Runs {
     /// The last entry written.
     last: JournalSeq,
-    /// First entry of each run that did not end.
-    live: BTreeMap<DirtyId, JournalSeq>,
+    /// The runs that did not end, with their first entries.
+    live: BTreeMap<DirtyId, (JournalSeq, DirtyRun)>,
     /// First entry and ending operation of runs whose end is in no durable commit yet.
     ended: Vec<(JournalSeq, JournalSeq)>,
 }
 
 impl Journal {
-    /// The journal of `store`, whose entries up to `last` were replayed.
+    /// The journal of `store`, whose entries up to `last` are replayed.
     pub(in crate::vault) fn new(store: Arc<Store>, last: JournalSeq) -> Self {
         Journal { store, runs: Mutex::new(Runs { last, ..Runs::default() }) }
     }
@@ -55,6 +67,24 @@ impl Journal {
     /// The last entry written so far.
     pub(in crate::vault) fn last(&self) -> JournalSeq {
         self.runs.lock().last
+    }
+
+    /// What a commit made now would hold, to be kept beside its head.
+    pub(in crate::vault) fn mark(&self) -> JournalMark {
+        let runs = self.runs.lock();
+        let live = runs.live.iter().map(|(id, (_, run))| (*id, run.base().ok())).collect();
+        JournalMark { upto: runs.last.0, live }
+    }
+
+    /// Whether runs ended that the last commit does not know of.
+    pub(in crate::vault) fn has_ended(&self) -> bool {
+        !self.runs.lock().ended.is_empty()
+    }
+
+    /// A run found in the journal, from its first entry on, goes on until it is folded.
+    pub(in crate::vault) fn adopt(&self, run: &DirtyRun, first: JournalSeq) {
+        run.set_begun();
+        self.runs.lock().live.insert(run.id(), (first, run.clone()));
     }
 
     /// Whether dirty data is waiting to be folded.
@@ -107,7 +137,8 @@ impl Journal {
     pub(in crate::vault) fn retire(&self, committed: JournalSeq) {
         let mut runs = self.runs.lock();
         runs.ended.retain(|(_, end)| *end > committed);
-        let needed = runs.live.values().chain(runs.ended.iter().map(|(first, _)| first)).min().copied();
+        let live = runs.live.values().map(|(first, _)| first);
+        let needed = live.chain(runs.ended.iter().map(|(first, _)| first)).min().copied();
         let upto = needed.map_or(committed, |first| JournalSeq(first.0.saturating_sub(1)).min(committed));
         self.store.journal_retire(upto);
     }
@@ -124,7 +155,7 @@ impl Journal {
         // The bytes under the run may have come a moment ago: they must be as durable as what lies over them.
         let seq = self.append(runs, &entry, self.store.position())?;
         run.set_begun();
-        runs.live.insert(run.id(), seq);
+        runs.live.insert(run.id(), (seq, run.clone()));
         Ok(())
     }
 
@@ -137,7 +168,7 @@ impl Journal {
 
 impl Runs {
     fn end(&mut self, run: DirtyId, at: JournalSeq) {
-        if let Some(first) = self.live.remove(&run) {
+        if let Some((first, _)) = self.live.remove(&run) {
             self.ended.push((first, at));
         }
     }
