@@ -32,6 +32,8 @@ mod records;
 pub mod schedule;
 pub mod source;
 pub mod stamp;
+#[cfg(test)]
+mod tests;
 pub mod tree;
 #[allow(clippy::module_inception)]
 mod vault;
