@@ -135,13 +135,13 @@ impl Vault {
     }
 
     /// After local operations on `nodes`: versions that are shown no more need not come.
-    pub(super) fn review_nodes(&self, nodes: &BTreeSet<NodeId>) {
+    pub(super) fn review_nodes(&self, nodes: impl Iterator<Item = NodeId>) {
         let versions: BTreeSet<Version> = {
             let waiting = self.waiting.lock();
             if waiting.is_empty() {
                 return;
             }
-            nodes.iter().flat_map(|node| waiting.of_node(node)).collect()
+            nodes.flat_map(|node| waiting.of_node(&node)).collect()
         };
         let gone = versions.into_iter().filter(|version| !self.is_shown(version).unwrap_or(true)).collect();
         if let Err(error) = self.review(&gone) {

@@ -34,20 +34,20 @@ pub trait FoldSource: Send + Sync {
 impl Vault {
     /// Commits as the schedule says, until [`Vault::stop`].
     pub fn run_committer(self: &Arc<Self>) {
-        while self.wait_until(Schedule::next_commit) {
+        while self.wait_until(Loop::Commit) {
             if let Err(error) = self.commit_if_due() {
                 tracing::warn!(%error, "a commit failed; it will be tried again");
-                self.try_later();
+                self.timing.lock().commit_not_before = self.now() + RETRY;
             }
         }
     }
 
     /// Makes the journal durable as the schedule says, until [`Vault::stop`].
     pub fn run_flusher(self: &Arc<Self>) {
-        while self.wait_until(Schedule::next_flush) {
+        while self.wait_until(Loop::Flush) {
             if let Err(error) = self.flush_if_due() {
                 tracing::warn!(%error, "a flush failed; it will be tried again");
-                self.try_later();
+                self.timing.lock().flush_not_before = self.now() + RETRY;
             }
         }
     }
@@ -112,19 +112,19 @@ impl Vault {
         self.ambient.clock.monotonic()
     }
 
-    fn try_later(&self) {
-        self.timing.lock().not_before = Some(self.now() + RETRY);
-    }
-
-    /// Sleeps until the moment that `next` names. `false` when the loops are to end.
-    fn wait_until(&self, next: impl Fn(&Schedule) -> Option<Duration>) -> bool {
+    /// Sleeps until a loop has something to do. `false` when the loops are to end.
+    fn wait_until(&self, which: Loop) -> bool {
         let mut timing = self.timing.lock();
         loop {
             if timing.stopping {
                 return false;
             }
             let now = self.now();
-            match next(&timing.schedule).map(|at| at.max(timing.not_before.unwrap_or_default())) {
+            let next = match which {
+                Loop::Commit => timing.schedule.next_commit().map(|at| at.max(timing.commit_not_before)),
+                Loop::Flush => timing.schedule.next_flush().map(|at| at.max(timing.flush_not_before)),
+            };
+            match next {
                 Some(at) if at <= now => return true,
                 Some(at) => drop(self.wake.wait_for(&mut timing, at - now)),
                 None => self.wake.wait(&mut timing),
@@ -144,5 +144,14 @@ impl Timing {
 pub(super) struct Timing {
     pub(super) schedule: Schedule,
     stopping: bool,
-    not_before: Option<Duration>,
+    /// After a failure.
+    commit_not_before: Duration,
+    /// After a failure.
+    flush_not_before: Duration,
+}
+
+#[derive(Clone, Copy)]
+enum Loop {
+    Commit,
+    Flush,
 }

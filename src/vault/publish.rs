@@ -103,6 +103,9 @@ impl Vault {
             if self.journal.has_dirty() {
                 schedule.still_dirty(now);
             }
+            if folded.is_err() || head.is_err() {
+                schedule.operation(now);
+            }
         });
         folded.and(head)
     }

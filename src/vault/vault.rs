@@ -35,10 +35,11 @@ use crate::crypto::{DevicePublic, ObjectId};
 use crate::store::Store;
 use crate::trie::{Forest, Trie};
 
-/// Hundredths of the journal that dirty data may fill.
-pub(super) const DIRTY_SHARE: u64 = 75;
+/// Hundredths of the journal that dirty data may fill. (Writing goes over to the other file at half of one, so
+/// three quarters are all there is when nothing can be retired.)
+pub(super) const DIRTY_SHARE: u64 = 50;
 /// Hundredths of the journal that dirty data and operations may fill; folds may fill it all.
-const OPERATION_SHARE: u64 = 85;
+const OPERATION_SHARE: u64 = 60;
 
 /// A committed state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,7 +159,7 @@ impl Vault {
             outcome
         };
         self.journalled(Schedule::operation);
-        self.review_nodes(&outcome.touched.nodes);
+        self.review_nodes(outcome.delta.iter().flat_map(|delta| &delta.changes).map(|(node, _)| *node));
         self.subscribers.tell(&ChangeSet::new(origin, outcome.touched));
         Ok(outcome.value)
     }

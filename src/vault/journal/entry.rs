@@ -154,3 +154,97 @@ impl<'a> Entry<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::vault::{Kind, NodeChange, ReplicaId, Stamp};
+
+    fn stamp(lamport: u64) -> Stamp {
+        Stamp { lamport, replica: ReplicaId([7; 8]) }
+    }
+
+    fn shown() -> impl Strategy<Value = Shown> {
+        (proptest::collection::vec(any::<u64>(), 0..3), any::<bool>()).prop_map(|(lamports, inline)| Shown {
+            stamps: lamports.into_iter().map(stamp).collect(),
+            content: if inline { Content::Inline(b"bytes".to_vec()) } else { Content::Empty },
+        })
+    }
+
+    fn changes() -> impl Strategy<Value = DirtyChange<'static>> {
+        prop_oneof![
+            (any::<u64>(), proptest::collection::vec(any::<u8>(), 0..50))
+                .prop_map(|(offset, bytes)| DirtyChange::Extent { offset, bytes: Cow::Owned(bytes) }),
+            any::<u64>().prop_map(|size| DirtyChange::Truncate { size }),
+            any::<(u64, u64)>().prop_map(|(offset, length)| DirtyChange::Punch { offset, length }),
+            Just(DirtyChange::Working { content: Content::Hole { len: 1 << 30 } }),
+        ]
+    }
+
+    fn entries() -> impl Strategy<Value = Entry<'static>> {
+        let run = any::<u64>().prop_map(DirtyId);
+        let folds = proptest::option::of((run, shown()).prop_map(|(run, shown)| Folded { run, shown }));
+        let delta = proptest::option::of((any::<[u8; 16]>(), any::<u64>()).prop_map(|(node, lamport)| {
+            let changes = vec![(NodeId(node), NodeChange::none(Kind::File))];
+            Cow::Owned(Delta { replica: ReplicaId([7; 8]), lamports: (lamport, lamport), changes })
+        }));
+        let drops = proptest::collection::vec(any::<u64>().prop_map(DirtyId), 0..3);
+        let base =
+            prop_oneof![shown().prop_map(Base::Shown), any::<u64>().prop_map(|run| Base::Run(DirtyId(run)))];
+        prop_oneof![
+            (delta, folds, drops).prop_map(|(delta, folds, drops)| Entry::Operation { delta, folds, drops }),
+            (any::<u64>(), any::<[u8; 16]>(), base).prop_map(|(run, node, base)| Entry::Begin {
+                run: DirtyId(run),
+                node: NodeId(node),
+                base
+            }),
+            (any::<u64>(), changes(), any::<i64>()).prop_map(|(run, change, mtime)| Entry::Dirty {
+                run: DirtyId(run),
+                change,
+                mtime
+            }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(entry in entries()) {
+            let bytes = entry.encode().unwrap();
+            prop_assert_eq!(Entry::decode(&bytes).unwrap(), entry);
+        }
+
+        #[test]
+        fn every_cut_and_every_extra_byte_is_refused(entry in entries()) {
+            let bytes = entry.encode().unwrap();
+            for length in 0..bytes.len() {
+                prop_assert!(Entry::decode(&bytes[..length]).is_err());
+            }
+            let longer = [bytes, vec![0]].concat();
+            prop_assert!(Entry::decode(&longer).is_err());
+        }
+
+        #[test]
+        fn mangled_bytes_never_panic(entry in entries(), at in any::<usize>(), flip in 1u8..) {
+            let mut bytes = entry.encode().unwrap();
+            let at = at % bytes.len();
+            bytes[at] ^= flip;
+            let _ = Entry::decode(&bytes);
+        }
+    }
+
+    #[test]
+    fn known_bytes() {
+        let shown = Shown { stamps: vec![stamp(5)], content: Content::Inline(b"x".to_vec()) };
+        let begin = Entry::Begin { run: DirtyId(300), node: NodeId([9; 16]), base: Base::Shown(shown) };
+        let start = vec![1, 1, 0xac, 0x02];
+        let base = [vec![0, 1, 5], vec![7; 8], vec![1, 1, b'x']].concat();
+        assert_eq!(begin.encode().unwrap(), [start, vec![9; 16], base].concat());
+        let change = DirtyChange::Extent { offset: 1, bytes: Cow::Borrowed(b"ab") };
+        let dirty = Entry::Dirty { run: DirtyId(3), change, mtime: -1 };
+        assert_eq!(dirty.encode().unwrap(), [1, 2, 3, 0, 1, 2, b'a', b'b', 1]);
+        let end = Entry::Operation { delta: None, folds: None, drops: vec![DirtyId(3)] };
+        assert_eq!(end.encode().unwrap(), [1, 0, 0, 0, 1, 3]);
+    }
+}

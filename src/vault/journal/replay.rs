@@ -54,6 +54,7 @@ impl Replay {
     }
 
     /// Whether there is nothing to put back.
+    #[cfg(test)]
     pub(in crate::vault) fn is_empty(&self) -> bool {
         self.operations.is_empty() && self.leftover.is_empty()
     }

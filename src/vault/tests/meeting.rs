@@ -131,9 +131,11 @@ fn removing_a_waiting_file_ends_the_wait() {
     assert!(tree(&a).is_empty());
 }
 
+type Asked = (Vec<ObjectId>, Box<dyn FnOnce(Result<()>) + Send>);
+
 /// Answers only when told to.
 #[derive(Default)]
-struct Slow(Mutex<Vec<(Vec<ObjectId>, Box<dyn FnOnce(Result<()>) + Send>)>>);
+struct Slow(Mutex<Vec<Asked>>);
 
 impl Fetch for Slow {
     fn want(&self, ids: &[ObjectId], done: Box<dyn FnOnce(Result<()>) + Send>) {
@@ -196,7 +198,7 @@ fn a_read_that_nobody_answers_fails_after_a_while() {
 #[test]
 fn states_that_break_the_rules_are_refused_and_change_nothing() {
     let (a, b) = (Host::new(1).create("a"), Host::new(2).create("b"));
-    let before = b.head();
+    let before = b.offer().unwrap();
     let mut commit = a.load_commit(&a.head().commit).unwrap();
     carry_commit(&a, &b, a.head().commit, true);
     commit.context.set(ReplicaId([9; 8]), 1 << 41);
