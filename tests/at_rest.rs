@@ -31,8 +31,8 @@ fn nothing_of_the_user_lies_in_the_clear() {
     shell(
         &mount,
         "mkdir MarkedNameQX7-folder; cd MarkedNameQX7-folder
-        for n in 1 2 3; do yes MarkedContentQX7 | head -c $((n * 3000)) > MarkedNameQX7-$n; done
-        yes MarkedContentQX7 | head -c 3000000 > large; sync large; ln -s MarkedTargetQX7 link
+        for n in 1 2 3; do (yes MarkedContentQX7 || true) | head -c $((n * 3000)) > MarkedNameQX7-$n; done
+        (yes MarkedContentQX7 || true) | head -c 3000000 > large; sync large; ln -s MarkedTargetQX7 link
         setfattr -n user.note -v MarkedValueQX7 large; mv large MarkedNameQX7-moved; rm MarkedNameQX7-1
         echo MarkedContentQX7 | dd of=MarkedNameQX7-2 conv=notrunc,fsync status=none",
     );

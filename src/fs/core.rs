@@ -205,9 +205,9 @@ impl Core {
     /// Lets go of a file that has no handle and nothing to be folded.
     pub(super) fn close_if_unused(&self, file: &File) {
         let mut inodes = self.inodes.lock();
-        let state = file.state();
+        let mut state = file.state();
         if state.handles == 0 && (!state.is_dirty() || state.orphan.is_some()) {
-            self.budget.changed(state.dirty_bytes(), 0);
+            self.budget.changed(state.discard(), 0);
             drop(state);
             inodes.close(file.inode());
         }

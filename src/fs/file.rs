@@ -245,7 +245,10 @@ impl File {
         };
         let Some(frozen) = frozen else { return Ok(under) };
         let made = core.vault.contents().splice(&frozen.under, &frozen.edits, frozen.size);
-        self.state().layers.unfreeze();
+        let mut state = self.state();
+        let before = state.layers.bytes();
+        state.layers.unfreeze();
+        core.budget.changed(before, state.layers.bytes());
         Ok(made?)
     }
 
@@ -278,6 +281,7 @@ impl File {
         state.layers.thaw(content);
         core.budget.changed(before, state.layers.bytes());
         state.folding = None;
+        let later = state.modified.filter(|later| *later != mtime && state.run.is_none());
         if state.run.is_none() {
             state.modified = None;
         }
@@ -285,6 +289,10 @@ impl File {
         let node = state.node;
         drop(state);
         core.now_shows(self.inode, &node, &before, &shown);
+        if later.is_some() {
+            let patch = AttrPatch { mtime: later, ..AttrPatch::default() };
+            core.edit(&[], |tree, draw| tree.set_attr(&node, &patch, draw))?;
+        }
         Ok(())
     }
 }
@@ -308,6 +316,12 @@ impl FileState {
     /// Bytes of memory that wait to be folded.
     pub(super) fn dirty_bytes(&self) -> u64 {
         self.layers.bytes()
+    }
+
+    /// Lets go of what nobody can read any more; says how many bytes of memory that were.
+    pub(super) fn discard(&mut self) -> u64 {
+        let layers = std::mem::take(&mut self.layers);
+        layers.bytes()
     }
 
     /// Whether a worker has it in hand.
@@ -335,11 +349,15 @@ impl FileState {
 
     /// Sets the time of modification of what was written; false if nothing was.
     pub(super) fn set_modified(&mut self, core: &Core, mtime: WallNanos) -> bool {
-        if self.run.is_none() {
+        if !self.is_dirty() {
             return false;
         }
         self.log_pieces(core);
         self.modified = Some(mtime);
+        if self.run.is_none() {
+            // The fold under way took the time before: it sets this one after.
+            return true;
+        }
         if self.unlogged.is_empty() {
             let size = self.size();
             self.log_change_at(core, mtime, |vault, run, mtime| vault.log_truncate(run, size, mtime));
