@@ -76,7 +76,10 @@ fn copies_are_exact() {
     let from = source.display();
     shell(&mount, &format!("cp -a {from} copied"));
     tree::assert_same(&source, &mount.join("copied"));
-    shell(&mount, &format!("tar -C {from} --format=posix -cf - . | (mkdir untarred; tar -C untarred -xpf -)"));
+    shell(
+        &mount,
+        &format!("tar -C {from} --format=posix -cf - . | (mkdir untarred; tar -C untarred -xpf -)"),
+    );
     tree::assert_same(&source, &mount.join("untarred"));
     shell(&mount, &format!("rsync -a --checksum {from}/ synced/"));
     tree::assert_same(&source, &mount.join("synced"));
