@@ -1,6 +1,6 @@
 //! Our offers to the peer: what was offered, what it wants of it, how far it has come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::limits;
 use super::super::message::{Accept, Offer, Offered, Slot, Tip};
@@ -23,6 +23,8 @@ pub(super) struct OutOffer {
     paged: usize,
     /// Objects on pages answered.
     accepted: usize,
+    /// First objects of those pages: the peer examines several at once, and answers in any order.
+    answered: BTreeSet<u32>,
     /// Places queued before their page was answered, rising.
     early: Vec<u32>,
     early_left: u64,
@@ -70,6 +72,7 @@ impl Outgo {
             announced: false,
             paged: 0,
             accepted: 0,
+            answered: BTreeSet::new(),
             early: Vec::new(),
             early_left: early,
         };
@@ -142,11 +145,12 @@ impl OutOffer {
     /// The peer's answer to a page.
     pub(super) fn accept(&mut self, accept: &Accept) -> Result<Accepted, SessionError> {
         let first = accept.first as usize;
-        if first != self.accepted || first >= self.paged {
+        let begins_page = first.is_multiple_of(limits::PAGE) && first < self.paged;
+        if !begins_page || !self.answered.insert(accept.first) {
             return Err(SessionError::Protocol("ACCEPT of a page that was not offered"));
         }
         let end = self.entries.len().min(first + limits::PAGE);
-        self.accepted = end;
+        self.accepted += end - first;
         let mut answer = Accepted::default();
         let mut ranges = accept.wanted.iter().peekable();
         for index in accept.first..end as u32 {
