@@ -31,13 +31,21 @@ impl InFlight {
     pub(crate) fn begin(self: &Arc<Self>) -> Ticket {
         loop {
             let phase = self.phase.load(SeqCst);
-            self.count(phase).fetch_add(1, SeqCst);
-            // A waiter may have turned between the two lines and not seen this request.
-            if self.phase.load(SeqCst) == phase {
+            if self.enter(phase) {
                 return Ticket { counted: Some((Arc::clone(self), phase)) };
             }
+        }
+    }
+
+    /// Counts a request in `phase`, unless a waiter has left that phase: it may not have seen the request,
+    /// and the next waiter would not wait for it.
+    fn enter(&self, phase: u64) -> bool {
+        self.count(phase).fetch_add(1, SeqCst);
+        let current = self.phase.load(SeqCst) == phase;
+        if !current {
             self.finish(phase);
         }
+        current
     }
 
     /// Waits until every request that began before this call has been answered or parked.
@@ -131,6 +139,15 @@ mod tests {
         waiter.join().unwrap();
         drop(parked);
         requests.wait_for_earlier();
+        assert_eq!(requests.counts.each_ref().map(|count| count.load(SeqCst)), [0, 0]);
+    }
+
+    #[test]
+    fn a_request_cannot_enter_a_phase_that_was_left() {
+        let requests = InFlight::default();
+        let seen = requests.phase.load(SeqCst);
+        requests.wait_for_earlier();
+        assert!(!requests.enter(seen));
         assert_eq!(requests.counts.each_ref().map(|count| count.load(SeqCst)), [0, 0]);
     }
 

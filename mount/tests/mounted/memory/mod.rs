@@ -16,6 +16,9 @@ use parking_lot::{Condvar, Mutex};
 
 pub(crate) const LIFETIME: Duration = Duration::from_secs(3600);
 
+/// How long the next read to wait may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// What a node holds.
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
@@ -100,11 +103,16 @@ impl Memory {
         self.state.lock().child(Inode::ROOT, OsStr::new(name)).unwrap()
     }
 
-    /// Waits until reads of `count` files are parked.
+    /// Waits until reads of `count` files are parked. If they do not come, those that did are answered
+    /// before the test fails: a process with reads that wait can not even be killed.
     pub(crate) fn wait_for_parked(&self, count: usize) {
         let mut state = self.state.lock();
         while state.parked.len() < count {
-            self.parked.wait(&mut state);
+            if self.parked.wait_for(&mut state, PATIENCE).timed_out() {
+                drop(state);
+                self.answer_parked();
+                panic!("the reads that were to wait did not arrive");
+            }
         }
     }
 
