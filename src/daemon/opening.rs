@@ -70,11 +70,7 @@ impl OpenVault {
             // One that panicked has said so; what matters is what follows.
             let _ = thread.join();
         }
-        let committed = self.vault.fold_and_commit(true).map(drop);
-        let synced = self.vault.sync();
-        let closed = self.vault.store().close();
-        committed.and(synced).map_err(|error| vault_error("closing the vault", error))?;
-        closed.map_err(|error| DaemonError::internal("closing the vault", &error))
+        self.vault.close().map_err(|error| vault_error("closing the vault", error))
     }
 }
 

@@ -30,7 +30,7 @@ pub fn merge_commit(vault: &Vault, peer: Option<DevicePublic>, remote: CommitId)
 }
 
 /// The state that `local` and `theirs` come to, with its objects in the store.
-fn stage(
+pub(crate) fn stage(
     vault: &Vault,
     publishing: &Publishing<'_>,
     local: &Head,
@@ -65,7 +65,8 @@ fn differences(vault: &Vault, local: &Head, theirs: &Commit) -> Result<Vec<Resul
     Ok(differences)
 }
 
-fn join_touched(own: (NodeState, &Context), theirs: (NodeState, &Context)) -> Result<NodeState> {
+/// [`join_node`] as a vault asks for it.
+pub(crate) fn join_touched(own: (NodeState, &Context), theirs: (NodeState, &Context)) -> Result<NodeState> {
     let own = Side { node: own.0.as_deref(), context: own.1 };
     let theirs = Side { node: theirs.0.as_deref(), context: theirs.1 };
     Ok(join_node(own, theirs)?.map(std::sync::Arc::new))

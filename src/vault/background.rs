@@ -59,6 +59,19 @@ impl Vault {
         self.wake.notify_all();
     }
 
+    /// Folds everything, commits, and makes all of it durable: what a vault does last. What fails of it is in
+    /// the journal and comes back at the next opening.
+    ///
+    /// # Errors
+    /// The first failure; the rest is done nevertheless.
+    pub fn close(&self) -> Result<()> {
+        self.stop();
+        let committed = self.fold_and_commit(true).map(drop);
+        let synced = self.sync();
+        let closed = self.store.close().map_err(Into::into);
+        committed.and(synced).and(closed)
+    }
+
     /// Folds what is ready and commits, if that is due by the clock.
     ///
     /// # Errors

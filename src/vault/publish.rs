@@ -36,7 +36,7 @@ const STAGED_FROM: usize = 1000;
 pub type NodeState = Option<Arc<Node>>;
 
 /// Joins one node of two states, each given with the context of its state. The layer above knows how.
-pub type JoinNode = dyn Fn((NodeState, &Context), (NodeState, &Context)) -> Result<NodeState> + Sync;
+pub type JoinNode<'j> = dyn Fn((NodeState, &Context), (NodeState, &Context)) -> Result<NodeState> + Sync + 'j;
 
 /// The turn to make a new head. Local operations go on meanwhile.
 pub struct Publishing<'a> {
@@ -176,7 +176,7 @@ impl Publishing<'_> {
     ///
     /// # Errors
     /// Of the disk, before anything changed.
-    pub fn take_over(&self, local: &Head, staged: Staged, join: &JoinNode) -> Result<Merged> {
+    pub fn take_over(&self, local: &Head, staged: Staged, join: &JoinNode<'_>) -> Result<Merged> {
         let vault = self.vault;
         if vault.state.read().head != *local {
             return Err(VaultError::Inconsistent("a merge with another head than ours"));
@@ -247,7 +247,7 @@ impl Publishing<'_> {
 /// The join of a merged state with what happens here meanwhile.
 struct Rejoin<'a> {
     context: &'a Context,
-    join: &'a JoinNode,
+    join: &'a JoinNode<'a>,
 }
 
 impl Rejoin<'_> {

@@ -148,3 +148,41 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 fn damaged(what: &str) -> VaultError {
     VaultError::Damaged(format!("local records: {what} does not decode"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_bytes() {
+        let identity = Identity { device: [1; 32], epoch: 0 };
+        assert_eq!(identity.replica().to_string(), "0a49c4131e142c2f");
+        assert_ne!(identity.replica(), Identity { epoch: 1, ..identity }.replica());
+        let stamp = Stamp { lamport: 2, replica: ReplicaId([3; 8]) };
+        let (key, value) = waiting(&(NodeId([4; 16]), stamp), &None).unwrap();
+        let expected = [b"vault/waiting/1/".to_vec(), vec![4; 16], vec![0, 0, 0, 0, 0, 0, 0, 2], vec![3; 8]];
+        assert_eq!(key, expected.concat());
+        assert_eq!(value, Some(vec![0]));
+        assert_eq!(offered(258).1, Some(vec![2, 1, 0, 0, 0, 0, 0, 0]));
+    }
+
+    #[test]
+    fn records_come_back_and_cut_ones_do_not() {
+        let version = (NodeId([4; 16]), Stamp { lamport: 2, replica: ReplicaId([3; 8]) });
+        let shown = Some(Shown { stamps: vec![version.1], content: super::super::Content::Empty });
+        let (key, value) = waiting(&version, &shown).unwrap();
+        let value = value.unwrap();
+        assert_eq!(read_waiting(&key, &value).unwrap(), (version, shown));
+        for cut in 0..key.len() {
+            assert!(read_waiting(&key[..cut], &value).is_err());
+        }
+        for cut in 0..value.len() {
+            assert!(read_waiting(&key, &value[..cut]).is_err());
+        }
+        let (key, value) = merged(&DevicePublic([5; 32]), &CommitId(ObjectId([6; 32])));
+        assert_eq!(merged_device(&key), Some(DevicePublic([5; 32])));
+        let value = value.unwrap();
+        assert_eq!(commit_id(&value).unwrap(), CommitId(ObjectId([6; 32])));
+        assert!(commit_id(&value[1..]).is_err() && lamport(&value).is_err());
+    }
+}

@@ -2,6 +2,7 @@
 
 mod crash;
 mod lives;
+mod meanwhile;
 mod meeting;
 mod replay;
 mod threads;
