@@ -87,6 +87,8 @@ pub struct Status {
     pub in_sync: bool,
     /// Nothing is left to do in either direction.
     pub settled: bool,
+    /// Which of our heads this is about.
+    pub generation: u64,
     /// How far the transfer is.
     pub progress: Progress,
 }
@@ -97,6 +99,8 @@ pub(super) struct Surroundings {
     pub(super) admission: Arc<dyn Admission>,
     pub(super) ambient: Ambient,
     pub(super) events: broadcast::Sender<(DevicePublic, Event)>,
+    /// Told of each head that a merge of this session makes, for the other sessions.
+    pub(super) merged: Box<dyn Fn(&Announcement) + Send + Sync>,
 }
 
 /// A session and what it is connected to.
@@ -130,6 +134,7 @@ pub(super) fn first_status(link: &Link) -> Status {
         tip: None,
         in_sync: false,
         settled: false,
+        generation: 0,
         progress: Progress::default(),
     }
 }
@@ -181,7 +186,7 @@ pub(super) async fn run(
         let pause = driver.session.wake_at().saturating_sub(driver.around.ambient.clock.monotonic());
         tokio::select! {
             arrived = arrivals.recv() => failure = driver.arrived(arrived),
-            Some((id, answer)) = answered.recv() => driver.feed(Input::Answer(id, answer)),
+            Some((id, answer)) = answered.recv() => driver.answered(id, answer),
             command = commands.recv() => driver.command(command),
             () = driver.outbox.drained() => driver.room(),
             () = tokio::time::sleep(pause) => driver.feed(Input::Tick),
@@ -222,6 +227,13 @@ impl Driver {
                 Output::End(result) => self.end = Some(result),
             }
         }
+    }
+
+    fn answered(&mut self, id: RequestId, answer: Result<Answer, ReplicaError>) {
+        if let Ok(Answer::Merged(ours)) = &answer {
+            (self.around.merged)(ours);
+        }
+        self.feed(Input::Answer(id, answer));
     }
 
     fn push(&mut self, message: &Message) {
@@ -315,12 +327,19 @@ impl Driver {
     }
 
     fn tell(&mut self) {
-        let (in_sync, settled) = (self.session.is_in_sync(), self.session.is_settled());
-        let (tip, progress) = (self.session.peer_tip(), self.session.progress());
+        let session = &self.session;
         self.status.send_if_modified(|status| {
-            let old = (status.in_sync, status.settled, status.tip, status.progress);
-            (status.in_sync, status.settled, status.tip, status.progress) = (in_sync, settled, tip, progress);
-            old != (in_sync, settled, tip, progress)
+            let now = Status {
+                tip: session.peer_tip(),
+                in_sync: session.is_in_sync(),
+                settled: session.is_settled(),
+                generation: session.generation(),
+                progress: session.progress(),
+                ..status.clone()
+            };
+            let changed = now != *status;
+            *status = now;
+            changed
         });
     }
 

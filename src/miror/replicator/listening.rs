@@ -5,13 +5,10 @@ use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Config, HANDSHAKE, PeerError, Replicator};
+use super::{Config, HANDSHAKE, JOINING, PeerError, Replicator};
 use crate::miror::doors::Place;
 use crate::miror::handshake::{Greeting, HandshakeError, greet};
 use crate::miror::tcp;
-
-/// Time a joiner may take: its inviter makes a commit meanwhile.
-const JOINING: std::time::Duration = std::time::Duration::from_secs(30);
 
 impl Replicator {
     /// Answers connections to `address` until the replicator is closed. Gives the address it got (port 0 picks

@@ -5,7 +5,8 @@
 //! answers peers that dial, and devices that join. Of two sessions between the same devices, the one dialled
 //! by the smaller key stays.
 //!
-//! The owner of the vault calls [`Replicator::publish`] after each durable commit.
+//! The owner of the vault calls [`Replicator::publish`] after each durable commit of its own; heads that come
+//! from one peer are passed on to the others without it.
 
 mod following;
 mod listening;
@@ -21,7 +22,7 @@ use tokio::sync::{broadcast, oneshot, watch};
 pub use super::driver::{PeerError, Status};
 pub use following::Following;
 
-use super::admission::{Admission, Inviter};
+use super::admission::{Admission, Inviter, Welcome};
 use super::doors::Doors;
 use super::driver::{self, Command, Surroundings};
 use super::handshake::{self, HandshakeError};
@@ -30,14 +31,17 @@ use super::message::Hello;
 use super::replica::{Announcement, Replica, ReplicaError};
 use super::session::{Config, Event, Randomness, Session, Summary};
 use super::tcp;
+use super::ticket::Ticket;
 use crate::ambient::{self, Ambient};
-use crate::crypto::{DevicePublic, ObjectId};
+use crate::crypto::{DeviceKey, DevicePublic, ObjectId};
 use registry::Registry;
 
 /// Time a handshake may take, on either side.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Events kept for a slow listener.
 const EVENTS: usize = 1024;
+/// Time a device may take to join: its inviter makes a commit meanwhile.
+const JOINING: Duration = Duration::from_secs(30);
 
 /// What a replicator works with.
 #[derive(Clone)]
@@ -121,8 +125,8 @@ impl Replicator {
     /// # Errors
     /// As [`PeerError`] says.
     pub async fn once(&self, peer: &PeerAddress, way: Direction) -> Result<Summary, PeerError> {
-        if let Some(status) = peer.key.and_then(|key| self.0.registry.status(&key)) {
-            return settled(status).await;
+        if let Some(running) = peer.key.and_then(|key| self.0.registry.session(&key)) {
+            return self.settled(running).await;
         }
         let link = self.dial(peer).await?;
         let key = link.peer;
@@ -132,10 +136,10 @@ impl Replicator {
             ..Config::once(&self.0.parts.name)
         };
         let result = self.converse(link, config).await;
-        match self.0.registry.status(&key) {
+        match self.0.registry.session(&key) {
             _ if result.as_ref().is_ok_and(|summary| summary.done) => result,
             // Ours gave way to one that the peer had dialled.
-            Some(status) => settled(status).await,
+            Some(running) => self.settled(running).await,
             None => result.and(Err(PeerError::Unfinished)),
         }
     }
@@ -194,10 +198,7 @@ impl Replicator {
     }
 
     async fn dial(&self, peer: &PeerAddress) -> Result<Link, PeerError> {
-        let mut last = PeerError::Unreachable {
-            address: "peer".to_owned(),
-            error: std::io::Error::new(std::io::ErrorKind::NotFound, "no address is known"),
-        };
+        let mut last = no_address();
         for address in &peer.addresses {
             let stream = match tcp::connect(address).await {
                 Ok(stream) => stream,
@@ -222,6 +223,17 @@ impl Replicator {
         let ours = self.announce().await?;
         let (session, hello) = self.session(config, ours);
         self.run(link, session, hello).await
+    }
+
+    /// Waits until a running session has nothing left to do about our head of now.
+    async fn settled(&self, mut running: registry::Session) -> Result<Summary, PeerError> {
+        let ours = self.announce().await?;
+        let generation = ours.generation;
+        let told = running.commands.send(Command::Tip(Box::new(ours))).await;
+        told.map_err(|_| PeerError::Unfinished)?;
+        let settled = |status: &Status| status.settled && status.generation >= generation;
+        let status = running.status.wait_for(settled).await.map_err(|_| PeerError::Unfinished)?;
+        Ok(Summary { done: true, progress: status.progress, took: Duration::ZERO })
     }
 
     async fn announce(&self) -> Result<Announcement, PeerError> {
@@ -249,16 +261,47 @@ impl Replicator {
         let (place, commands) = self.0.registry.enter(peer, dialler, own, status.subscribe())?;
         let Parts { replica, admission, ambient, .. } = self.0.parts.clone();
         let events = self.0.events.clone();
-        let around = Surroundings { replica, admission, ambient, events };
+        let registry = self.0.registry.clone();
+        let merged = Box::new(move |ours: &Announcement| {
+            registry.tell_all(|| Command::Tip(Box::new(ours.clone())));
+        });
+        let around = Surroundings { replica, admission, ambient, events, merged };
         let result = driver::run(around, link, session, hello, commands, status).await;
         place.leave(result.as_ref().is_ok_and(|summary| summary.done));
         result
     }
 }
 
-/// Waits until a session has nothing left to do.
-async fn settled(mut status: watch::Receiver<Status>) -> Result<Summary, PeerError> {
-    let settled = status.wait_for(|status| status.settled).await;
-    let status = settled.map_err(|_| PeerError::Unfinished)?;
-    Ok(Summary { done: true, progress: status.progress, took: Duration::ZERO })
+/// Joins a vault by ticket: gives the inviter's key, what it hands over, and the address that worked.
+///
+/// # Errors
+/// As [`PeerError`] says; the last address's, if none worked.
+pub async fn join(
+    ticket: &Ticket,
+    device: &DeviceKey,
+    name: &str,
+    ambient: &Ambient,
+) -> Result<(DevicePublic, Welcome, String), PeerError> {
+    let mut last = no_address();
+    for address in &ticket.addresses {
+        let stream = match tcp::connect(address).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                last = PeerError::Unreachable { address: address.clone(), error };
+                continue;
+            }
+        };
+        let joined = handshake::join(stream, ticket, device, name, &ambient.entropy);
+        match tokio::time::timeout(JOINING, joined).await {
+            Ok(Ok((key, welcome))) => return Ok((key, welcome, address.clone())),
+            Ok(Err(error)) => last = error.into(),
+            Err(_) => last = HandshakeError::Slow.into(),
+        }
+    }
+    Err(last)
+}
+
+fn no_address() -> PeerError {
+    let error = std::io::Error::new(std::io::ErrorKind::NotFound, "no address is known");
+    PeerError::Unreachable { address: "peer".to_owned(), error }
 }

@@ -19,6 +19,12 @@ struct Running {
     status: watch::Receiver<Status>,
 }
 
+/// The handles of a running session.
+pub(super) struct Session {
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) status: watch::Receiver<Status>,
+}
+
 #[derive(Default)]
 struct Table {
     next: u64,
@@ -67,8 +73,11 @@ impl Registry {
         Ok((Place { registry: self.clone(), peer, number }, receiver))
     }
 
-    pub(super) fn status(&self, peer: &DevicePublic) -> Option<watch::Receiver<Status>> {
-        self.table.lock().running.get(peer).map(|running| running.status.clone())
+    /// The session with a device.
+    pub(super) fn session(&self, peer: &DevicePublic) -> Option<Session> {
+        let table = self.table.lock();
+        let running = table.running.get(peer)?;
+        Some(Session { commands: running.commands.clone(), status: running.status.clone() })
     }
 
     pub(super) fn statuses(&self) -> Vec<Status> {

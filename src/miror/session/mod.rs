@@ -26,6 +26,8 @@ mod push;
 mod queue;
 mod request;
 mod scan;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod wants;
 
@@ -185,6 +187,11 @@ impl Session {
     /// Nothing is left to do in the directions the config asks for.
     pub fn is_settled(&self) -> bool {
         self.peer.is_some() && self.is_done()
+    }
+
+    /// The generation of our own head that the session knows of.
+    pub fn generation(&self) -> u64 {
+        self.ours.generation
     }
 
     /// The peer's head, as far as it has told.

@@ -12,6 +12,9 @@ mod rng;
 mod state;
 
 pub use admission::MemoryDevices;
+#[cfg(test)]
+pub(in crate::miror) use network::any_keys;
 pub use network::{Faults, Network, Report};
-pub use replica::MemoryReplica;
+pub use replica::{Contents, MemoryReplica};
 pub use rng::Rng;
+pub use state::name as object_id;

@@ -141,7 +141,7 @@ impl Network {
             }
             self.happen(event)?;
             self.misfortune();
-            if self.edits_left == 0 && self.handled % 16 == 0 && self.agree() {
+            if self.edits_left == 0 && self.handled.is_multiple_of(16) && self.agree() {
                 return self.finish();
             }
         }

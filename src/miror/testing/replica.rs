@@ -20,6 +20,9 @@ struct Object {
     durable: bool,
 }
 
+/// Versions by key and stamp, with their bytes as far as they are here.
+pub type Contents = BTreeMap<(u32, (u64, u8)), Option<Vec<u8>>>;
+
 /// A replica in memory.
 #[derive(Debug)]
 pub struct MemoryReplica(Mutex<Inner>);
@@ -88,7 +91,7 @@ impl MemoryReplica {
     }
 
     /// Every version of every key with its bytes; None where content is missing.
-    pub fn contents(&self) -> BTreeMap<(u32, (u64, u8)), Option<Vec<u8>>> {
+    pub fn contents(&self) -> Contents {
         let inner = self.0.lock();
         let mut all = BTreeMap::new();
         for (key, versions) in &inner.entries {

@@ -37,7 +37,7 @@ pub(super) struct Commit {
 }
 
 /// The id of an object: the model needs no key.
-pub(super) fn name(kind: ObjectKind, bytes: &[u8]) -> ObjectId {
+pub fn name(kind: ObjectKind, bytes: &[u8]) -> ObjectId {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&[kind.number()]).update(bytes);
     ObjectId(*hasher.finalize().as_bytes())
