@@ -71,6 +71,7 @@ mod tests {
             tip: None,
             in_sync: false,
             settled: false,
+            generation: 0,
             progress: Progress { received_bytes, ..Progress::default() },
         }
     }

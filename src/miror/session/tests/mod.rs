@@ -25,6 +25,8 @@ struct Side {
     end: Option<Result<Summary, SessionError>>,
     /// Store requests are left unanswered: the slowest of disks.
     stuck: bool,
+    /// Answers wait here, to be given in another order.
+    held: Option<Vec<Input>>,
 }
 
 impl Side {
@@ -33,7 +35,7 @@ impl Side {
         let (session, hello) = Session::new(config, replica.announce().unwrap(), random, Duration::ZERO);
         let keys = super::super::testing::any_keys();
         let (now, said, events) = (Duration::ZERO, Vec::new(), Vec::new());
-        Side { session, replica, keys, hello, now, said, events, end: None, stuck: false }
+        Side { session, replica, keys, hello, now, said, events, end: None, stuck: false, held: None }
     }
 
     fn feed(&mut self, input: Input) {
@@ -46,7 +48,10 @@ impl Side {
                     Output::Request(id, request) => {
                         let peer = DevicePublic([9; 32]);
                         let answer = answer(&self.replica, &peer, &self.keys, request);
-                        inputs.insert(0, Input::Answer(id, answer));
+                        match &mut self.held {
+                            Some(held) => held.push(Input::Answer(id, answer)),
+                            None => inputs.insert(0, Input::Answer(id, answer)),
+                        }
                     }
                     Output::Event(event) => self.events.push(event),
                     Output::End(result) => self.end = Some(result),

@@ -127,6 +127,31 @@ fn a_disk_that_stands_still_holds_the_sender_back_but_not_the_talk() {
 }
 
 #[test]
+fn pages_may_be_answered_in_any_order() {
+    let replica = MemoryReplica::new(1);
+    let chunks: Vec<_> = (0..5 * limits::PAGE as u32).map(|n| n.to_le_bytes().to_vec()).collect();
+    replica.write(1, &chunks);
+    let (mut a, mut b) = introduced(replica, MemoryReplica::new(2), &Config::once("x"));
+    b.held = Some(Vec::new());
+    a.take().iter().for_each(|message| b.hear(message));
+    let held = b.held.take().unwrap_or_default();
+    assert!(held.len() >= limits::PAGES_AHEAD as usize);
+    held.into_iter().rev().for_each(|answer| b.feed(answer));
+    carry(&mut a, &mut b, usize::MAX);
+    assert!(equal(&a, &b));
+    assert!(matches!(&a.end, Some(Ok(summary)) if summary.done));
+}
+
+#[test]
+fn far_more_than_a_window_passes() {
+    let config = Config { window: 0, ..Config::once("x") };
+    let (mut a, mut b) = introduced(filled(1, 0..10, (1 << 20) - 4), MemoryReplica::new(2), &config);
+    carry(&mut a, &mut b, usize::MAX);
+    assert!(a.session.progress().sent_bytes > 3 * limits::WINDOW_MIN && equal(&a, &b));
+    assert!(matches!(&b.end, Some(Ok(summary)) if summary.done));
+}
+
+#[test]
 fn a_read_of_what_nobody_has_is_answered_too() {
     let (mut a, mut b) = introduced(filled(1, 0..3, 10), MemoryReplica::new(2), &Config::follow("x"));
     carry(&mut a, &mut b, usize::MAX);
