@@ -1,5 +1,5 @@
 //! First sync of an empty vault from a populated one, over a shaped link between two network namespaces.
-#![allow(clippy::disallowed_methods)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! Two mounted vaults with `sync --follow` beside them: what is done on one side shows on the other, in the
 //! mount, without a remount.
-#![allow(clippy::disallowed_methods)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 

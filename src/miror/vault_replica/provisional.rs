@@ -42,7 +42,9 @@ impl Provisional {
         }
         store.set_local(marked.iter().map(|id| (key(id), None)).collect())?;
         let mut all = self.0.write();
-        marked.iter().for_each(|id| drop(all.remove(id)));
+        for id in marked {
+            all.remove(id);
+        }
         Ok(())
     }
 }
