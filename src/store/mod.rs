@@ -1,8 +1,8 @@
 //! The log, the journal, the index, recovery.
 //!
 //! A store is one folder that holds a vault on this machine: encrypted objects and the replica's own records in
-//! an append-only [log](log), operations that no commit holds yet in a [journal](journal), and an
-//! [index](index) derived from the log. It knows objects by id and keys by bytes, and nothing of files, nodes
+//! an append-only [`log`], operations that no commit holds yet in a [`journal`], and an
+//! [`index`] derived from the log. It knows objects by id and keys by bytes, and nothing of files, nodes
 //! or peers. `docs/specs/vault-format.md` has the layouts and the crash analysis.
 //!
 //! # What it promises

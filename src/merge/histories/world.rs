@@ -239,7 +239,7 @@ impl World {
                 self.pull(step.who, from)?;
             }
             Act::Crash => {
-                let survives = step.picks[0] % 2 == 0;
+                let survives = step.picks[0].is_multiple_of(2);
                 self.tell(format!("{}: crash, journal survives: {survives}", step.who));
                 self.replicas[step.who].crash(survives)?;
             }

@@ -1,6 +1,6 @@
 //! All mirror sessions of a vault: the library's face.
 //!
-//! [`Replicator::push`], [`Replicator::pull`] and [`Replicator::sync`] do one thing and end;
+//! [`Replicator::push`], [`Replicator::pull`] and [`Replicator::once`] do one thing and end;
 //! [`Replicator::follow`] keeps a session to a peer for as long as its handle lives. [`Replicator::listen`]
 //! answers peers that dial, and devices that join. Of two sessions between the same devices, the one dialled
 //! by the smaller key stays.
