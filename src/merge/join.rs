@@ -21,7 +21,8 @@ pub struct Side<'a> {
 /// Joins one node of two states; `None` if the joined state has no such node.
 ///
 /// # Errors
-/// Two kinds under one id: no honest peer makes that.
+/// Two kinds under one id, two values under one stamp: no honest peer makes those, but a replica that lost
+/// its memory and used its stamps again does.
 pub fn join_node(own: Side<'_>, theirs: Side<'_>) -> Result<Option<Node>> {
     let kind = match (own.node, theirs.node) {
         (None, None) => return Ok(None),
@@ -31,6 +32,9 @@ pub fn join_node(own: Side<'_>, theirs: Side<'_>) -> Result<Option<Node>> {
     };
     let none = Node::empty(kind);
     let (a, b) = (own.node.unwrap_or(&none), theirs.node.unwrap_or(&none));
+    if !(a.places.agrees_with(&b.places) && a.attr.agrees_with(&b.attr) && a.data.agrees_with(&b.data)) {
+        return Err(VaultError::Refused("two values under one stamp"));
+    }
     let joined = Node {
         kind,
         places: a.places.join(own.context, &b.places, theirs.context),
@@ -57,8 +61,8 @@ pub type Difference = (NodeId, Option<Arc<Node>>, Option<Arc<Node>>);
 /// Joins two states, given the nodes in which they differ.
 ///
 /// # Errors
-/// A context that leaps (see [`crate::vault::context::MAX_LEAP`]), two kinds under one id, states that differ
-/// with equal contexts, and whatever the differences fail with.
+/// A context that leaps (see [`crate::vault::context::MAX_LEAP`]), what [`join_node`] refuses, a state that
+/// lacks what its context claims (so equal contexts and different states), and what the differences fail with.
 pub fn join_states(
     own: &Context,
     theirs: &Context,

@@ -69,6 +69,13 @@ impl<T> Versions<T> {
     }
 }
 
+impl<T: PartialEq> Versions<T> {
+    /// Whether what stands under one stamp in both is the same in both, as it must be.
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        self.iter().all(|(stamp, value)| other.at(&stamp).is_none_or(|theirs| theirs == value))
+    }
+}
+
 impl<T: Clone> Versions<T> {
     /// What both have, and what one has and the other has not seen. `own` and `theirs` are the contexts of
     /// the states the two sets belong to.

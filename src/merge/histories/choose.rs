@@ -3,7 +3,7 @@
 use super::plain::{Item, Path, Plain, Refused, token};
 use super::scratch::Shown;
 use super::tokens::What;
-use super::world::{Check, Handle, World, check_touched};
+use super::world::{AllNodes, Check, Handle, World, check_touched};
 use super::{Act, Step};
 use crate::vault::view::naming::may_be_tombstone;
 use crate::vault::{
@@ -199,6 +199,7 @@ impl World {
         let data = Data::inline(text);
         let write = Write { base: handle.base.clone(), data: data.clone(), attr: AttrPatch::default() };
         self.tell(format!("{who}: handle writes {number}"));
+        let nodes = self.replicas[who].nodes();
         let done = match self.replicas[who].operate(|tree, draw| tree.write(&handle.node, write, draw)) {
             Ok(done) => done,
             Err(VaultError::NotFound) => return Ok(()),
@@ -211,7 +212,7 @@ impl World {
         if let Some(stamp) = added {
             self.replicas[who].handles[index].base = vec![stamp];
         }
-        self.note(who, &before, token(&data), done.delta.as_ref(), None);
+        self.note(who, (&before, &nodes), token(&data), done.delta.as_ref(), None);
         Ok(())
     }
 
@@ -373,7 +374,7 @@ impl World {
                 let after = Plain::of(&self.replicas[who]);
                 expected.agrees(&after, plan.tow, !self.unique)?;
                 check_touched(&paths, &self.replicas[who], &done.touched)?;
-                self.note(who, plain, plan.makes, done.delta.as_ref(), plan.clean);
+                self.note(who, (plain, &before), plan.makes, done.delta.as_ref(), plan.clean);
                 Ok(())
             }
             (Err(_), Err(Refused)) if before == self.replicas[who].nodes() => Ok(()),
@@ -387,7 +388,7 @@ impl World {
     fn note(
         &mut self,
         who: usize,
-        before: &Plain,
+        (before, nodes_before): (&Plain, &AllNodes),
         makes: Option<u64>,
         delta: Option<&Delta>,
         clean: Option<(Path, What)>,
@@ -414,6 +415,16 @@ impl World {
             let tokens: Vec<u64> =
                 node.iter().flat_map(|node| node.data.iter()).filter_map(|(_, data)| token(data)).collect();
             replica.knowledge.touch(next(), id, tokens.into_iter());
+        }
+        for (id, change) in delta.iter().flat_map(|delta| &delta.changes) {
+            // What was hidden may be dropped too: removed before, and now by someone who knew.
+            let old = nodes_before.get(id).into_iter().flat_map(|node| node.data.iter());
+            let dropped = old.filter(|(stamp, _)| change.data.removed.contains(stamp));
+            for token in dropped.filter_map(|(_, data)| token(data)) {
+                if !after.contains(&token) && !before.tokens().contains(&token) {
+                    replica.knowledge.note(next(), token, What::Dropped);
+                }
+            }
         }
         for token in before.tokens().difference(&after) {
             let deleted = simple == Some((*token, What::Deleted));
@@ -464,7 +475,8 @@ fn simple_token(plain: &Plain, path: &Path) -> Option<u64> {
             && other.len() == path.len()
             && other[..other.len() - 1] == path[..path.len() - 1]
     });
-    if of_node.count() > 1 || contested {
+    // A tombstone that was settled is a copy: to move or remove it says nothing of the file it stood beside.
+    if of_node.count() > 1 || contested || may_be_tombstone(path.last()?) {
         return None;
     }
     token(item.data.as_ref()?)

@@ -248,7 +248,7 @@ impl Edit<'_> {
         if let (true, Some(Entry::Node(holder))) = (beside, &target) {
             let node = self.node(holder)?;
             if has_other_name(&node, &to) || node.kind != self.node(&source.node)?.kind {
-                return self.replace_by_tombstone(&from, source, *holder, &to);
+                return self.replace_by_tombstone(&from, *holder, &to);
             }
             self.restore_tombstone(&from.group, source, *holder)?;
             return Ok(Renamed::Moved { node: *holder, replaced: None });
@@ -259,21 +259,19 @@ impl Edit<'_> {
     }
 
     /// Puts a tombstone in the place of a file that keeps its other names.
-    fn replace_by_tombstone(
-        &mut self,
-        from: &Slot,
-        source: &Tombstone,
-        holder: NodeId,
-        to: &Slot,
-    ) -> Result<Renamed> {
-        // Vacating the name makes the tombstone a file of its own.
+    fn replace_by_tombstone(&mut self, from: &Slot, holder: NodeId, to: &Slot) -> Result<Renamed> {
+        // Vacating the name makes the tombstone a file of its own, or one that stands beside such.
         self.unlink_holder(holder, to)?;
         match self.scene().lookup_in(&from.group, &from.name)? {
-            Some(Entry::Node(node)) if from.name == source.name => {
+            Some(Entry::Node(node)) => {
                 self.give_place(node, Some(from), to)?;
                 Ok(Renamed::Moved { node, replaced: Some(holder) })
             }
-            _ => Err(VaultError::Inconsistent("a tombstone that was settled is not where it showed")),
+            Some(Entry::Tombstone(tombstone)) => {
+                let node = self.move_tombstone(&from.group, &tombstone, to)?;
+                Ok(Renamed::Moved { node, replaced: Some(holder) })
+            }
+            None => Err(VaultError::Inconsistent("a tombstone that was settled is not where it showed")),
         }
     }
 }

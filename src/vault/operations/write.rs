@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::error::{Result, VaultError};
 use super::super::view::Holder;
 use super::super::view::claims::shown;
-use super::super::{Attr, Data, Kind, Node, NodeChange, NodeId, Stamp, Tree};
+use super::super::{Attr, Data, Kind, Node, NodeChange, NodeId, Place, Stamp, Tree};
 use super::edit::Edit;
 use super::settle::{Slot, has_other_name};
 use super::{Draw, Outcome};
@@ -95,10 +95,12 @@ impl Tree {
             }
             let mut attr = node.attr.winner().map_or_else(plain_attr, |(_, attr)| attr.clone());
             write.attr.apply(&mut attr);
-            for slot in edit.slots(id)? {
+            let slots = edit.slots(id)?;
+            for slot in &slots {
                 edit.settle_directory(&slot.group)?;
             }
-            edit.write_data(*id, &write.base, write.data, Some(attr))
+            edit.write_data(*id, &write.base, write.data, Some(attr))?;
+            if slots.is_empty() { edit.revive(*id) } else { Ok(()) }
         })
     }
 
@@ -132,6 +134,49 @@ impl Edit<'_> {
         node.attr.stamps().for_each(|stamp| step.attr.remove(stamp));
         let stamp = self.stamp();
         step.attr.add(stamp, attr);
+    }
+
+    /// After a dead file was written to through an old handle: states anew where it shows, what was removed,
+    /// and all above it. Others may have pruned the node meanwhile, who knew that its end was known here;
+    /// whatever it is to have must be written again, or the join would find it removed.
+    fn revive(&mut self, id: NodeId) -> Result<()> {
+        let Some(slot) = self.slots(&id)?.pop() else { return Ok(()) };
+        let node = self.node(&id)?;
+        let names = self.tombstones_beside(&slot)?;
+        let beside = names.into_values().find(|it| it.node == id).map(|it| it.name);
+        let kept: Vec<Stamp> = shown(&node).into_iter().map(|(stamp, _)| stamp).collect();
+        // Not a name: someone who renamed the file meanwhile keeps what the removal covered.
+        let gone = Place::Gone {
+            parent: slot.group.front(),
+            name: beside.unwrap_or(slot.name),
+            covers: node.data.stamps().filter(|stamp| !kept.contains(stamp)).collect(),
+        };
+        let mut step = NodeChange::none(node.kind);
+        node.places.stamps().for_each(|stamp| step.places.remove(stamp));
+        let stamp = self.stamp();
+        step.places.add(stamp, gone);
+        self.change(id, node.kind, step)?;
+        self.restate_attr(id)?;
+        let mut above = slot.group;
+        while !above.has(&NodeId::ROOT) {
+            let front = above.front();
+            self.settle_directory(&above)?;
+            self.restate_attr(front)?;
+            let Some(parent) = self.scene().parent(&front)? else { break };
+            above = self.scene().group(&parent)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a node's attributes anew as they are.
+    fn restate_attr(&mut self, id: NodeId) -> Result<()> {
+        let node = self.node(&id)?;
+        let attr = node.attr.winner().map_or_else(plain_attr, |(_, attr)| attr.clone());
+        let mut step = NodeChange::none(node.kind);
+        node.attr.stamps().for_each(|stamp| step.attr.remove(stamp));
+        let stamp = self.stamp();
+        step.attr.add(stamp, attr);
+        self.change(id, node.kind, step)
     }
 
     /// Replaces the versions in `base` by `data`, so that nothing else in the view changes.
@@ -192,7 +237,9 @@ impl Edit<'_> {
             held |= holds;
         }
         if held && becomes_empty {
-            self.drop_data(id, |_, data| !replaced.contains(data))?;
+            let node = self.node(&id)?;
+            let showing: Vec<Stamp> = shown(&node).into_iter().map(|(stamp, _)| stamp).collect();
+            self.drop_data(id, |stamp, data| showing.contains(&stamp) && !replaced.contains(data))?;
         }
         Ok(())
     }
