@@ -39,18 +39,18 @@ impl Story {
         (self.node(who, above), name.clone())
     }
 
-    fn new(&mut self, who: usize, at: &str, data: Option<Data>) {
+    fn make(&mut self, who: usize, at: &str, data: Option<Data>) {
         let (dir, name) = self.ends(who, at);
         let new = NewNode { attr: super::choose::attr(), data };
         self.0.replicas[who].operate(|tree, draw| tree.create(&dir, &name, new, draw)).unwrap();
     }
 
     fn create(&mut self, who: usize, at: &str, content: &str) {
-        self.new(who, at, Some(Data::inline(content)));
+        self.make(who, at, Some(Data::inline(content)));
     }
 
     fn mkdir(&mut self, who: usize, at: &str) {
-        self.new(who, at, None);
+        self.make(who, at, None);
     }
 
     fn write(&mut self, who: usize, at: &str, content: &str) {
@@ -224,7 +224,7 @@ fn ce9_removing_the_winner_does_not_bring_the_loser_forward() {
     story.mkdir(ANN, "/d");
     story.meet(ANN, BOB);
     story.create(ANN, "/d/a", "1");
-    story.new(BOB, "/d/a", Some(Data::Target(b"2".to_vec())));
+    story.make(BOB, "/d/a", Some(Data::Target(b"2".to_vec())));
     story.meet(ANN, BOB);
     story.sees(ANN, "/d/ /d/a->2 /d/a.tombstone-ann-3=1");
     story.rm(ANN, "/d/a");
@@ -262,6 +262,43 @@ fn ce9_a_directory_moved_out_of_a_cycle_moves_no_other() {
     story.sees(ANN, "/b/ /c/ /c/a/");
     story.meet(ANN, BOB);
     story.sees(BOB, "/b/ /c/ /c/a/");
+}
+
+#[test]
+fn ce9_a_directory_moved_from_deep_in_a_cycle_moves_no_other() {
+    let mut story = Story::begin();
+    story.mkdir(ANN, "/a");
+    story.mkdir(ANN, "/b");
+    story.mkdir(ANN, "/b/c");
+    story.meet(ANN, BOB);
+    story.mv(ANN, "/a", "/b/c/a");
+    story.mv(BOB, "/b", "/a/b");
+    story.meet(ANN, BOB);
+    story.sees(ANN, "/b/ /b/c/ /b/c/a/");
+    story.mv(ANN, "/b/c/a", "/a");
+    story.sees(ANN, "/a/ /b/ /b/c/");
+    story.meet(ANN, BOB);
+    story.sees(BOB, "/a/ /b/ /b/c/");
+}
+
+#[test]
+fn directories_that_live_only_by_each_other_are_dead() {
+    let mut story = Story::begin();
+    story.mkdir(ANN, "/d");
+    story.mkdir(ANN, "/e");
+    story.meet(ANN, BOB);
+    story.meet(ANN, CY);
+    story.mv(ANN, "/d", "/e/d");
+    story.rmdir(ANN, "/e/d").unwrap();
+    story.mv(BOB, "/e", "/d/e");
+    story.rmdir(BOB, "/d/e").unwrap();
+    story.create(CY, "/d/f", "1");
+    story.pull(ANN, CY);
+    story.pull(ANN, BOB);
+    story.sees(ANN, "/e/ /e/d/ /e/d/f=1");
+    story.rm(CY, "/d/f");
+    story.pull(ANN, CY);
+    story.sees(ANN, "");
 }
 
 #[test]

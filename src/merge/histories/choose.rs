@@ -222,7 +222,8 @@ impl World {
         let plan = Plan {
             told: format!("unlink {path:?}"),
             expected: gone.map(|()| expected),
-            tow: false,
+            // A tombstone that had counted up may take a name that comes free.
+            tow: path.last().is_some_and(|name| may_be_tombstone(name)),
             makes: None,
             clean: Some((path.clone(), What::Deleted)),
         };

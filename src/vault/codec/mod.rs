@@ -1,4 +1,4 @@
-//! Nodes as bytes: the leaves of the trie. Format: `docs/specs/vault-format.md`, "Leaf".
+//! Nodes as bytes: the leaves of the trie. Format: `docs/specs/vault-format.md`, "Nodes".
 //!
 //! Tight, since a vault has as many nodes as files: what the nodes of a leaf share (replicas, parents) stands
 //! once per leaf in ascending tables; a node of which each field has one version, as nearly all have, says so
