@@ -40,6 +40,8 @@ mod recovery;
 mod upkeep;
 
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
 mod tests;
 
 use std::collections::HashSet;

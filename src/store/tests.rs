@@ -352,3 +352,49 @@ fn after_a_failed_sync_everything_before_it_is_still_read() {
     assert!(matches!(store.put(ObjectKind::Chunk, b"new"), Err(StoreError::Stopped)));
     assert_eq!(store.fetch(&id).unwrap(), b"kept");
 }
+
+/// A store whose log ends in an object that did not survive whole, and behind it a local frame that did.
+fn torn() -> FaultDisk {
+    let (disk, store) = fresh();
+    store.set_local(vec![(b"kept".to_vec(), Some(vec![1]))]).unwrap();
+    store.close().unwrap();
+    let object_at = store.position();
+    store.put(ObjectKind::Chunk, &noise(1, 600)).unwrap();
+    store.set_local(vec![(b"torn".to_vec(), Some(vec![2]))]).unwrap();
+    // The write happens, and then the power fails in the sync.
+    disk.cut_at(disk.calls() + 2);
+    store.sync_log(store.position()).unwrap_err();
+    let disk = disk.after_power_cut(Loss::Keep, 0);
+    disk.tamper("log/00000001.seg", |bytes| bytes[object_at.offset() as usize + 300] ^= 1);
+    disk
+}
+
+#[test]
+fn local_frames_behind_a_torn_place_never_come_back() {
+    let torn = torn();
+    for cut in 1.. {
+        let disk = torn.after_power_cut(Loss::Keep, 0);
+        disk.cut_at(cut);
+        let done = open(&disk).is_ok();
+        for (loss, seed) in Loss::ALL.into_iter().flat_map(|loss| [(loss, 1), (loss, 2)]) {
+            let disk = disk.after_power_cut(loss, seed);
+            let (store, _) = open(&disk).unwrap();
+            assert_eq!((store.local(b"kept"), store.local(b"torn")), (Some(vec![1]), None));
+            store.set_local(vec![(b"new".to_vec(), Some(vec![3]))]).unwrap();
+            store.put(ObjectKind::Chunk, &noise(2, 100)).unwrap();
+            store.close().unwrap();
+            drop(store);
+            super::disk::Disk::remove(&disk, "index.redb").unwrap();
+            let (store, recovery) = open(&disk).unwrap();
+            assert_eq!((recovery.damage, recovery.torn), (Vec::new(), 0), "cut {cut}, {loss:?}");
+            assert_eq!(
+                (store.local(b"torn"), store.local(b"new")),
+                (None, Some(vec![3])),
+                "cut {cut}, {loss:?}"
+            );
+        }
+        if done {
+            break;
+        }
+    }
+}

@@ -2,13 +2,15 @@
 //!
 //! Owns `journal/a` and `journal/b`, two files of fixed length, written full of zeros when they are made, so
 //! that a sync never has to write the host filesystem's metadata. They are used in turn: past half of one,
-//! writing goes on in the other if that is free; a file is free when all its entries are retired.
+//! writing goes on in the other if that is free; a file is free when all its entries are retired and it has
+//! been cleared.
 //!
 //! # Invariants
 //! - Entries are numbered without gaps, and each names the one before it: what is replayed is a prefix of
 //!   what was appended, and bytes left over from before a crash never join it again.
 //! - An entry is replayed only if everything it needs of the log was recovered.
-//! - A file is written from its start only when every entry in it is retired.
+//! - A file is written from its start only after it was cleared: every entry in it is retired, the other file
+//!   has its head and its entries so far on the disk, and then this one's head is gone from it.
 //!
 //! Not promised: that a retired entry is not replayed. Replaying must do no harm twice.
 
@@ -19,7 +21,7 @@ use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 
-use self::layout::{EntryHeader, FRAMES_AT, Head, entry_len, link_of};
+use self::layout::{EntryHeader, FRAMES_AT, HEAD_LEN, Head, entry_len, link_of};
 use self::replay::{Chain, replay};
 use super::disk::{Disk, DiskFile, Open};
 use super::group::{Group, RoundError};
@@ -39,6 +41,8 @@ pub(super) struct Journal {
     len: u64,
     state: Mutex<State>,
     room: Condvar,
+    /// Held while a file is cleared.
+    clearing: Mutex<()>,
     group: Group<JournalSeq>,
     entropy: Arc<dyn Entropy>,
 }
@@ -61,6 +65,8 @@ struct State {
     needs: LogPosition,
     /// Which files have bytes that are not synced.
     dirty: [bool; 2],
+    /// Which files hold nothing.
+    cleared: [bool; 2],
 }
 
 impl State {
@@ -77,6 +83,7 @@ impl State {
             link: [0; 8],
             needs: LogPosition::START,
             dirty: [false; 2],
+            cleared: [true; 2],
         }
     }
 
@@ -85,6 +92,10 @@ impl State {
     }
 
     fn is_free(&self, file: usize) -> bool {
+        self.cleared.get(file).is_some_and(|cleared| *cleared)
+    }
+
+    fn is_dead(&self, file: usize) -> bool {
         self.last.get(file).is_some_and(|last| *last <= self.retired)
     }
 
@@ -158,6 +169,7 @@ impl Journal {
             next: resume.next,
             retired: resume.retired,
             link: resume.link,
+            cleared: resume.last.map(|last| last == JournalSeq(0)),
             ..State::unused()
         };
         if let Some((active, head)) = resume.file {
@@ -176,6 +188,7 @@ impl Journal {
             len,
             state: Mutex::new(state),
             room: Condvar::new(),
+            clearing: Mutex::new(()),
             group: Group::new(durable),
             entropy,
         }
@@ -225,8 +238,8 @@ impl Journal {
         state.generation = generation;
         state.greatest_generation = generation;
         state.active = file;
-        if let Some(end) = state.ends.get_mut(file) {
-            *end = FRAMES_AT;
+        if let (Some(end), Some(cleared)) = (state.ends.get_mut(file), state.cleared.get_mut(file)) {
+            (*end, *cleared) = (FRAMES_AT, false);
         }
         Ok(())
     }
@@ -289,12 +302,44 @@ impl Journal {
         })
     }
 
-    /// Every entry up to `upto` is dead.
+    /// Every entry up to `upto` is dead. Clears the file that is not written, if nothing in it is alive, which
+    /// takes two syncs.
     pub(super) fn retire(&self, upto: JournalSeq) {
-        let mut state = self.state.lock();
-        let newest = JournalSeq(state.next.0 - 1);
-        state.retired = state.retired.max(upto.min(newest));
+        {
+            let mut state = self.state.lock();
+            let newest = JournalSeq(state.next.0 - 1);
+            state.retired = state.retired.max(upto.min(newest));
+        }
+        if let Err(error) = self.clear_dead() {
+            tracing::warn!(%error, "a journal file could not be cleared");
+        }
         self.room.notify_all();
+    }
+
+    fn clear_dead(&self) -> Result<(), StoreError> {
+        let _one = self.clearing.lock();
+        let (active, other) = {
+            let state = self.state.lock();
+            if state.is_free(state.other()) || !state.is_dead(state.other()) {
+                return Ok(());
+            }
+            (state.active, state.other())
+        };
+        // Neither becomes the other meanwhile: a file that is not cleared is not taken into use.
+        self.sync_file(active)?;
+        self.file(other)?.write_at(&[0; HEAD_LEN], 0)?;
+        self.sync_file(other)?;
+        if let Some(cleared) = self.state.lock().cleared.get_mut(other) {
+            *cleared = true;
+        }
+        Ok(())
+    }
+
+    fn sync_file(&self, index: usize) -> Result<(), StoreError> {
+        self.file(index)?.sync().map_err(|error| {
+            self.group.fail();
+            StoreError::Disk(error)
+        })
     }
 
     /// Waits until an entry with a payload of `len` bytes can be appended.
@@ -311,8 +356,8 @@ impl Journal {
     /// How full it is.
     pub(super) fn fill(&self) -> Fill {
         let state = self.state.lock();
-        let used =
-            |file: usize| if state.is_free(file) { 0 } else { state.ends.get(file).map_or(0, |end| *end) };
+        let end = |file: usize| state.ends.get(file).copied().unwrap_or(0);
+        let used = |file: usize| if state.is_dead(file) { 0 } else { end(file) };
         let (active, other) = (used(state.active), used(state.other()));
         let commit_due = other > 0 || active > self.len / 2;
         Fill { used: active + other, capacity: 2 * self.len, commit_due }

@@ -1,9 +1,9 @@
 //! What the two journal files hold after a crash.
 //!
 //! Each file gives a chain: the entries from its start that open, follow one another by sequence and link.
-//! The older chain comes first; the newer counts if it goes on where the older ends, or if its first entry
-//! says that all before it were dead. A newer chain that does neither was written on entries that did not
-//! survive. What is not replayed is overwritten before anything else happens.
+//! The older chain comes first; the newer counts if it goes on where the older ends. If it does not, it was
+//! written behind entries that did not survive. A file without a head was cleared, and the other counts alone.
+//! What is not replayed is overwritten before anything else happens.
 #![deny(clippy::indexing_slicing)]
 
 use super::super::disk::{DiskFile, read_exact};
@@ -168,14 +168,14 @@ impl Resume {
 
 /// The chains that count, in order.
 fn order(older: Chain, newer: Chain) -> Vec<Chain> {
-    let Some(first) = newer.links.first().map(|link| &link.header) else { return vec![older] };
-    let goes_on =
-        older.links.last().is_some_and(|last| last.header.seq.next() == first.seq && last.link == first.link);
-    if goes_on {
-        vec![older, newer]
-    } else if first.retired.next() >= first.seq {
-        vec![newer]
-    } else {
-        vec![older]
+    if older.head.is_none() {
+        return vec![newer];
     }
+    let goes_on = match (older.links.last(), newer.links.first()) {
+        (Some(last), Some(first)) => {
+            last.header.seq.next() == first.header.seq && last.link == first.header.link
+        }
+        _ => false,
+    };
+    if goes_on { vec![older, newer] } else { vec![older] }
 }

@@ -176,3 +176,29 @@ fn a_failed_write_takes_nothing_and_a_failed_sync_stops() {
     assert!(matches!(journal.sync(JournalSeq(2), &bench.log), Err(StoreError::Disk(_))));
     assert!(matches!(journal.append(b"three", LogPosition::START, &bench.keyring), Err(StoreError::Stopped)));
 }
+
+#[test]
+fn a_file_used_again_does_not_outlive_the_entries_before_it() {
+    let (bench, journal) = Bench::new();
+    let mut in_file = || {
+        let seq = bench.add(&journal, &[1; 300]);
+        (journal.state.lock().active, seq)
+    };
+    let (first, mut last_in_first) = in_file();
+    loop {
+        match in_file() {
+            (file, seq) if file == first => last_in_first = seq,
+            _ => break,
+        }
+    }
+    journal.retire(last_in_first);
+    while in_file().0 != first {}
+    let mut replayed = 0;
+    for seed in 0..300 {
+        let (_, entries) = bench.open(&bench.disk.after_power_cut(Loss::Reordered, seed), LogPosition::START);
+        replayed += entries.len();
+        let begins = entries.first().map_or(last_in_first.next(), |entry| entry.seq);
+        assert_eq!(begins, last_in_first.next(), "seed {seed}");
+    }
+    assert!(replayed > 300);
+}
