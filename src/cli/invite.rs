@@ -7,7 +7,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::global::Listening;
 use super::problem::Problem;
-use crate::daemon::api::Invitation;
+use crate::daemon::api::{Invitation, InvitationRequest};
 use crate::daemon::reach::{Need, ask_owner};
 use crate::daemon::updates::Update;
 
@@ -25,7 +25,8 @@ impl Invite {
     pub(super) async fn run(&self, context: &Context) -> Result<Exit, Problem> {
         let was_open = ask_owner(&context.target).await?.is_some_and(|client| client.hello.stays);
         let reached = context.reach(Need::Owner, &self.listening).await?;
-        let mut updates = reached.client.invite().await?;
+        let request = InvitationRequest { listen: self.listening.listen.clone() };
+        let mut updates = reached.client.invite(&request).await?;
         loop {
             let update = tokio::select! {
                 update = updates.next() => update,

@@ -216,6 +216,13 @@ pub struct PeerAddress {
     pub address: String,
 }
 
+/// A ticket that is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvitationRequest {
+    /// Where to listen for the new device, if the vault does not listen yet.
+    pub listen: Option<String>,
+}
+
 /// What an invitation reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

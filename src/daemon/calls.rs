@@ -7,8 +7,8 @@ use futures_util::Stream;
 use hyper::Method;
 
 use super::api::{
-    Checked, Conflict, Entry, Invitation, LogEntry, MountRequest, PeerAddress, PeerStatus, Peers, Status,
-    Stored, SyncProgress, Synced,
+    Checked, Conflict, Entry, Invitation, InvitationRequest, LogEntry, MountRequest, PeerAddress, PeerStatus,
+    Peers, Status, Stored, SyncProgress, Synced,
 };
 use super::client::{Call, Client};
 use super::error::DaemonError;
@@ -85,8 +85,11 @@ impl Client {
 
     /// Makes a ticket and waits for its device. The ticket stays valid when the stream is dropped, as long
     /// as the owner stays.
-    pub async fn invite(&self) -> Result<impl Stream<Item = Update<Invitation, ()>> + Unpin, DaemonError> {
-        self.follow(Call::post("/v1/invitations", &())?).await
+    pub async fn invite(
+        &self,
+        request: &InvitationRequest,
+    ) -> Result<impl Stream<Item = Update<Invitation, ()>> + Unpin, DaemonError> {
+        self.follow(Call::post("/v1/invitations", request)?).await
     }
 
     /// Brings the vault and its peers to the same state, once.

@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Serialize;
 
-use super::api::{Hello, MountRequest, PeerAddress, Peers, VERSION};
+use super::api::{Hello, InvitationRequest, MountRequest, PeerAddress, Peers, VERSION};
 use super::error::DaemonError;
 use super::query::Query;
 use super::service::{NewFile, Service};
@@ -127,8 +127,8 @@ async fn remove_peer(State(service): Host, query: Query) -> Response {
     Answer(service.remove_peer(&query.text("alias").unwrap_or_default()).await).into_response()
 }
 
-async fn invite(State(service): Host) -> Response {
-    respond(|reporter| async move { service.invite(reporter).await })
+async fn invite(State(service): Host, Json(request): Json<InvitationRequest>) -> Response {
+    respond(|reporter| async move { service.invite(request, reporter).await })
 }
 
 async fn sync(State(service): Host, Json(peers): Json<Peers>) -> Response {

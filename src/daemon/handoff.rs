@@ -73,8 +73,8 @@ pub fn start(target: &Target, keyring: &Keyring, listen: Option<&str>) -> Result
 
 /// Our own binary, even if it has been replaced on disk since this process began.
 fn spawn(standard_input: OwnedFd) -> io::Result<()> {
-    let binary = if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe()? };
-    let mut command = Command::new(binary);
+    let binary = std::env::current_exe().ok().filter(|path| path.exists());
+    let mut command = Command::new(binary.unwrap_or_else(|| "/proc/self/exe".into()));
     command.arg0("bosr").arg(OWNER_COMMAND).current_dir("/");
     command.stdin(standard_input).stdout(Stdio::null()).stderr(Stdio::null());
     // Not waited for: it outlives this process, which ends soon.

@@ -40,7 +40,7 @@ pub use iter::Iter;
 pub use memory::MemoryObjects;
 pub use objects::Objects;
 pub use prefix::Prefix;
-pub use walk::{Child, Inspected, inspect};
+pub use walk::{Child, Inspected, inspect, inspect_anywhere};
 
 /// What a trie is keyed by.
 pub type Key = [u8; 16];

@@ -40,6 +40,18 @@ pub struct Inspected {
 pub fn inspect<C: LeafCodec>(expected: &Child, bytes: &[u8]) -> Result<Inspected, Malformed> {
     let node = Node::<C>::decode(bytes)?;
     node.check_place(expected)?;
+    named(node, bytes)
+}
+
+/// As [`inspect`], of an object whose place is not known: only its encoding is checked.
+///
+/// # Errors
+/// Everything that is not the canonical encoding.
+pub fn inspect_anywhere<C: LeafCodec>(bytes: &[u8]) -> Result<Inspected, Malformed> {
+    named(Node::<C>::decode(bytes)?, bytes)
+}
+
+fn named<C: LeafCodec>(node: Node<C>, bytes: &[u8]) -> Result<Inspected, Malformed> {
     match node {
         Node::Branch(branch) => Ok(Inspected { children: branch.children, references: Vec::new() }),
         Node::Leaf(entries) => {

@@ -1,6 +1,7 @@
 //! Whether and where this vault answers peers that dial.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
@@ -10,17 +11,22 @@ use tokio::sync::Mutex;
 use super::super::error::{DaemonError, chain};
 use super::address::{DEFAULT_PORT, Listen};
 use crate::miror::replicator::Replicator;
+use crate::vault::Vault;
+
+/// The local record of the port this vault listened on last: its peers know it there.
+const LAST_PORT: &[u8] = b"daemon/port/1";
 
 /// The listener of one vault. It begins once and stays until the replicator is closed.
 pub struct Listening {
+    vault: Arc<Vault>,
     asked: Listen,
     bound: Mutex<Option<SocketAddr>>,
 }
 
 impl Listening {
     /// Not yet.
-    pub fn new(asked: Listen) -> Self {
-        Listening { asked, bound: Mutex::new(None) }
+    pub fn new(vault: Arc<Vault>, asked: Listen) -> Self {
+        Listening { vault, asked, bound: Mutex::new(None) }
     }
 
     /// Where it is, if it is.
@@ -30,15 +36,46 @@ impl Listening {
 
     /// Begins to listen, unless it does or is not to.
     pub async fn begin(&self, replicator: &Replicator) -> Result<Option<SocketAddr>, DaemonError> {
+        self.begin_at(None, replicator).await
+    }
+
+    /// As [`Listening::begin`]; if it does not listen yet, at `asked` rather than where it was to.
+    pub async fn begin_at(
+        &self,
+        asked: Option<&Listen>,
+        replicator: &Replicator,
+    ) -> Result<Option<SocketAddr>, DaemonError> {
         let mut bound = self.bound.lock().await;
         if bound.is_none() {
-            *bound = match &self.asked {
+            *bound = match asked.unwrap_or(&self.asked) {
                 Listen::Off => None,
-                Listen::Default => Some(by_default(replicator).await?),
+                Listen::Default => Some(by_default(replicator, self.last_port()).await?),
                 Listen::At(address) => Some(at(replicator, address).await?),
             };
+            if let Some(address) = *bound {
+                self.remember_port(address.port());
+            }
         }
         Ok(*bound)
+    }
+}
+
+impl Listening {
+    /// The port that peers found this vault at last.
+    fn last_port(&self) -> Option<u16> {
+        let bytes = self.vault.store().local(LAST_PORT)?;
+        Some(u16::from_be_bytes(*bytes.first_chunk()?))
+    }
+
+    fn remember_port(&self, port: u16) {
+        if self.last_port() == Some(port) {
+            return;
+        }
+        let record = (LAST_PORT.to_vec(), Some(port.to_be_bytes().to_vec()));
+        // Not worth failing for: it is only where peers look first.
+        if let Err(error) = self.vault.store().set_local(vec![record]) {
+            tracing::warn!(%error, "the port could not be remembered");
+        }
     }
 }
 
@@ -56,11 +93,12 @@ async fn at(replicator: &Replicator, address: &str) -> Result<SocketAddr, Daemon
     Err(failed(last))
 }
 
-/// On all addresses; at another port if the usual one is taken, without IPv6 if there is none.
-async fn by_default(replicator: &Replicator) -> Result<SocketAddr, DaemonError> {
+/// On all addresses; at the port of last time, else the usual one, else any that is free; without IPv6 if
+/// there is none.
+async fn by_default(replicator: &Replicator, last_port: Option<u16>) -> Result<SocketAddr, DaemonError> {
     let any: [IpAddr; 2] = [Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()];
     let mut last = None;
-    for port in [DEFAULT_PORT, 0] {
+    for port in last_port.into_iter().chain([DEFAULT_PORT, 0]) {
         for address in any.map(|ip| SocketAddr::new(ip, port)) {
             match replicator.listen(address).await {
                 Ok(bound) if port == 0 => {

@@ -75,7 +75,7 @@ impl Network {
             inviter,
             book,
             followings,
-            listening: Listening::new(listen),
+            listening: Listening::new(vault.clone(), listen),
             meter,
             vault,
             publisher: Mutex::new(Some(publisher)),

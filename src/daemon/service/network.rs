@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use super::super::api::{Amount, Invitation, PeerSynced, Peers, SyncProgress, Synced, VERSION};
+use super::super::api::{
+    Amount, Invitation, InvitationRequest, PeerSynced, Peers, SyncProgress, Synced, VERSION,
+};
 use super::super::error::{DaemonError, chain};
 use super::super::lease::LeaseKind;
-use super::super::network::{Peer, reachable};
+use super::super::network::{Listen, Peer, reachable};
 use super::super::opening::vault_error;
 use super::super::updates::Reporter;
 use super::Service;
@@ -26,9 +28,14 @@ impl Service {
     }
 
     /// Makes a ticket and waits until a device has joined with it or it has expired.
-    pub async fn invite(&self, reporter: Reporter<Invitation>) -> Result<(), DaemonError> {
+    pub async fn invite(
+        &self,
+        request: InvitationRequest,
+        reporter: Reporter<Invitation>,
+    ) -> Result<(), DaemonError> {
         let _lease = self.leases.take(LeaseKind::Invitation);
-        let bound = self.network.listening.begin(&self.network.replicator).await?;
+        let asked = request.listen.map(|asked| Listen::parse(Some(&asked))).transpose()?;
+        let bound = self.network.listening.begin_at(asked.as_ref(), &self.network.replicator).await?;
         let bound = bound.ok_or_else(|| DaemonError::Listen {
             address: "any address".to_owned(),
             causes: vec!["listening is turned off".to_owned()],
@@ -75,9 +82,12 @@ impl Service {
         self.chosen(&peers)?;
         self.network.listening.begin(&self.network.replicator).await?;
         let mut seen: Vec<Status> = Vec::new();
+        let mut held = Vec::new();
         loop {
-            // Those that are wanted are looked up again: a device may have joined, an address been added.
-            let _held = self.network.followings.hold(&self.chosen(&peers).unwrap_or_default());
+            // Those that are wanted are looked up again: a device may have joined, an address been added. The
+            // new handles are taken before the old are given up: what goes on is not broken off.
+            let wanted = self.chosen(&peers).unwrap_or_default();
+            drop(std::mem::replace(&mut held, self.network.followings.hold(&wanted)));
             let sessions = self.network.replicator.sessions();
             self.report_sessions(&seen, &sessions, &reporter).await;
             seen = sessions;
@@ -86,7 +96,6 @@ impl Service {
                 () = reporter.abandoned() => return Ok(()),
                 () = self.stop.stopped() => return Ok(()),
             }
-            std::hint::black_box(&_held);
         }
     }
 

@@ -17,7 +17,7 @@ use crate::crypto::{
 };
 use crate::merge::merge_commit;
 use crate::store::{Store, StoreError};
-use crate::trie::{Child, Prefix, inspect};
+use crate::trie::{Child, Inspected, Malformed, Prefix, inspect, inspect_anywhere};
 use crate::vault::contents::inspect_list;
 use crate::vault::{Commit, CommitId, Context, Head, NodeCodec, ReplicaId, Vault, VaultError};
 use provisional::Provisional;
@@ -114,10 +114,7 @@ impl VaultReplica {
                 Ok(Child::root(&commit.trie()).iter().map(trie_reference).collect())
             }
             ObjectKind::Trie => {
-                let place: TriePlace = postcard::from_bytes(&reference.place).map_err(|error| bad(&error))?;
-                let prefix = Prefix::of(&place.key, place.depth);
-                let expected = Child { id: reference.id, count: place.count, prefix };
-                let inspected = inspect::<NodeCodec>(&expected, &bytes).map_err(|error| bad(&error))?;
+                let inspected = inspect_in_place(reference, &bytes).map_err(|error| bad(&error))?;
                 let lists = inspected.references.iter().filter(|(_, kind)| *kind == ObjectKind::List);
                 let lists = lists.map(|(id, kind)| Reference { id: *id, kind: *kind, place: Vec::new() });
                 Ok(inspected.children.iter().map(trie_reference).chain(lists).collect())
@@ -277,6 +274,16 @@ fn trie_reference(child: &Child) -> Reference {
     let place = TriePlace { count: child.count, key: child.prefix.first_key(), depth: child.prefix.len() };
     let place = postcard::to_stdvec(&place).unwrap_or_default();
     Reference { id: child.id, kind: ObjectKind::Trie, place }
+}
+
+/// What a trie object names. On an offer it comes without its place; in a walk its parent tells it.
+fn inspect_in_place(reference: &Reference, bytes: &[u8]) -> Result<Inspected, Malformed> {
+    if reference.place.is_empty() {
+        return inspect_anywhere::<NodeCodec>(bytes);
+    }
+    let place: TriePlace = postcard::from_bytes(&reference.place).map_err(|_| Malformed("place"))?;
+    let prefix = Prefix::of(&place.key, place.depth);
+    inspect::<NodeCodec>(&Child { id: reference.id, count: place.count, prefix }, bytes)
 }
 
 fn rejected(id: &ObjectId, why: &str) -> ReplicaError {
