@@ -113,10 +113,10 @@ impl Vault {
     pub(super) fn reschedule(&self, change: impl FnOnce(&mut Schedule, Duration)) {
         let now = self.now();
         let mut timing = self.timing.lock();
-        let before = timing.schedule.next();
+        let before = timing.schedule.deadlines();
         change(&mut timing.schedule, now);
         // A later deadline needs no wake: the loop wakes for the earlier one and looks again.
-        if timing.schedule.next().is_some_and(|next| before.is_none_or(|before| next < before)) {
+        if timing.schedule.deadlines().need_wake(&before) {
             self.wake.notify_all();
         }
     }

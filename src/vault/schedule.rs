@@ -63,6 +63,23 @@ pub struct Schedule {
     alarm: Option<Duration>,
 }
 
+/// When the two loops have something to do next.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    commit: Option<Duration>,
+    flush: Option<Duration>,
+}
+
+impl Deadlines {
+    /// Whether one of the loops, asleep until its deadline `before`, would sleep past the one it has now.
+    pub fn need_wake(&self, before: &Deadlines) -> bool {
+        let sooner = |now: Option<Duration>, before: Option<Duration>| {
+            now.is_some_and(|now| before.is_none_or(|before| now < before))
+        };
+        sooner(self.commit, before.commit) || sooner(self.flush, before.flush)
+    }
+}
+
 impl Schedule {
     /// An operation was journalled, or a file became ready to be folded.
     pub fn operation(&mut self, now: Duration) {
@@ -121,9 +138,9 @@ impl Schedule {
         self.unsynced_bytes = 0;
     }
 
-    /// When the earlier of commit and flush is due; `None` while there is nothing to do.
-    pub fn next(&self) -> Option<Duration> {
-        [self.next_commit(), self.next_flush()].into_iter().flatten().min()
+    /// When either loop has something to do.
+    pub fn deadlines(&self) -> Deadlines {
+        Deadlines { commit: self.next_commit(), flush: self.next_flush() }
     }
 
     /// When to commit; zero means at once.
@@ -168,8 +185,22 @@ mod tests {
     #[test]
     fn nothing_is_due_while_nothing_happens() {
         let schedule = Schedule::default();
-        assert_eq!(schedule.next(), None);
+        assert_eq!(schedule.deadlines(), Deadlines::default());
         assert_eq!(schedule.due(ms(1 << 30)), Due::default());
+    }
+
+    #[test]
+    fn a_commit_that_falls_due_after_a_flush_still_wakes_its_loop() {
+        let mut schedule = Schedule::default();
+        schedule.operation(ms(0));
+        schedule.committing();
+        let before = schedule.deadlines();
+        schedule.operation(ms(500));
+        assert!(schedule.next_flush() < schedule.next_commit());
+        assert!(schedule.deadlines().need_wake(&before), "the committer sleeps without a deadline");
+        let before = schedule.deadlines();
+        schedule.operation(ms(600));
+        assert!(!schedule.deadlines().need_wake(&before), "it wakes for the old deadline and looks again");
     }
 
     #[test]
@@ -177,11 +208,11 @@ mod tests {
         let mut schedule = Schedule::default();
         schedule.set_followed(true);
         schedule.operation(ms(0));
-        assert_eq!(schedule.next(), Some(ms(20)));
+        assert_eq!(schedule.next_commit(), Some(ms(20)));
         for at in (10..=300).step_by(10) {
             schedule.operation(ms(at));
         }
-        assert_eq!(schedule.next(), Some(ms(250)));
+        assert_eq!(schedule.next_commit(), Some(ms(250)));
         assert!(schedule.due(ms(250)).commit);
         schedule.committing();
         assert_eq!(schedule.due(ms(900)), Due::default());
