@@ -182,7 +182,8 @@ pub(super) fn timestamp(nanos: WallNanos) -> Timestamp {
 
 /// The other way; times beyond what fits (some 292 years around 1970) are cut to it.
 pub(super) fn nanos(time: Timestamp) -> WallNanos {
-    time.seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(time.nanoseconds))
+    let whole = i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanoseconds);
+    whole.clamp(i128::from(WallNanos::MIN), i128::from(WallNanos::MAX)) as WallNanos
 }
 
 #[cfg(test)]

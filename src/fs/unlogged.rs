@@ -33,7 +33,9 @@ impl Unlogged {
         if self.tangled {
             return;
         }
-        self.tangled = !self.fits(offset, length);
+        if !self.fits(offset, length) {
+            return self.tangle();
+        }
         match self.pieces.last_mut() {
             Some((at, len)) if *at + *len == offset => *len += length,
             _ => self.pieces.push((offset, length)),
