@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use support::host::Host;
 use support::link::Link;
-use support::{shell, tree, until};
+use support::{shell, tree, until, until_or};
 
 /// What the receiver may have in flight, in bytes: the window it grants a peer.
 const WINDOW: u64 = 64 << 20;
@@ -28,7 +28,12 @@ fn a_killed_transfer_goes_on_where_it_was() {
     for kill in 0..10 {
         let goal = start + SIZE / 11 * (kill + 1) + (kill * 7919 * 104_729) % (SIZE / 20);
         let sync = b.spawn("sync.log", &["sync"]);
-        until("some progress", Duration::from_secs(60), || link.bytes() >= goal);
+        let tell = || {
+            let said = std::fs::read_to_string(b.path("sync.log")).unwrap_or_default();
+            let (moved, status) = (link.bytes() - start, [a.status(), b.status()]);
+            format!("kill {kill}, {moved} of {} bytes\n{said}\n{status:#?}", goal - start)
+        };
+        until_or("some progress", Duration::from_secs(30), || link.bytes() >= goal, tell);
         let victim = if kill % 2 == 0 { &a } else { &b };
         victim.kill_owner();
         drop(sync);

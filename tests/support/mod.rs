@@ -11,10 +11,20 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 /// Waits until `ready` says so, looking every few milliseconds, and gives the time it took.
-pub(crate) fn until(what: &str, deadline: Duration, mut ready: impl FnMut() -> bool) -> Duration {
+pub(crate) fn until(what: &str, deadline: Duration, ready: impl FnMut() -> bool) -> Duration {
+    until_or(what, deadline, ready, String::new)
+}
+
+/// As [`until`]; where it does not come, says what `tell` tells.
+pub(crate) fn until_or(
+    what: &str,
+    deadline: Duration,
+    mut ready: impl FnMut() -> bool,
+    tell: impl Fn() -> String,
+) -> Duration {
     let began = Instant::now();
     while !ready() {
-        assert!(began.elapsed() < deadline, "{what}: not after {deadline:?}");
+        assert!(began.elapsed() < deadline, "{what}: not after {deadline:?}\n{}", tell());
         std::thread::park_timeout(Duration::from_millis(2));
     }
     began.elapsed()
