@@ -154,6 +154,12 @@ pub struct SessionKeys {
 
 /// A replica, as a session uses it. Blocking; called on a pool of threads.
 pub trait Replica: Send + Sync {
+    /// Takes into the head what was written and closed just now. Asked before a session begins, so that
+    /// whoever asks a peer for its state gets all of it.
+    fn gather(&self) -> Result<(), ReplicaError> {
+        Ok(())
+    }
+
     /// The state to tell peers. The head is durable, and the highest own lamport in it is durably recorded as
     /// offered before this returns.
     fn announce(&self) -> Result<Announcement, ReplicaError>;

@@ -238,7 +238,11 @@ impl Replicator {
 
     async fn announce(&self) -> Result<Announcement, PeerError> {
         let replica = self.0.parts.replica.clone();
-        let asked = tokio::task::spawn_blocking(move || replica.announce()).await;
+        let asked = tokio::task::spawn_blocking(move || {
+            replica.gather()?;
+            replica.announce()
+        });
+        let asked = asked.await;
         Ok(asked.map_err(|_| PeerError::Closing)??)
     }
 

@@ -146,6 +146,10 @@ impl VaultReplica {
 }
 
 impl Replica for VaultReplica {
+    fn gather(&self) -> Result<(), ReplicaError> {
+        self.vault.fold_and_commit(false).map(drop).map_err(vault_error)
+    }
+
     fn announce(&self) -> Result<Announcement, ReplicaError> {
         let head = self.vault.offer().map_err(vault_error)?;
         self.announcement(&head)
