@@ -16,13 +16,15 @@ use super::*;
 
 const STEPS: u64 = 130;
 
+type Keys = BTreeMap<Vec<u8>, Vec<u8>>;
+
 /// What the calls of one life of a store promised.
 #[derive(Clone, Default)]
 struct Life {
     /// What was put, with the end of the log after it.
     objects: Vec<(ObjectId, Vec<u8>, LogPosition)>,
     /// The local keys after each change, with the end of the log then. Begins with what was found.
-    locals: Vec<(BTreeMap<Vec<u8>, Vec<u8>>, LogPosition)>,
+    locals: Vec<(Keys, LogPosition)>,
     /// What was appended (or tried to be) under each number: how many objects and changes it needs.
     journal: BTreeMap<JournalSeq, (usize, usize)>,
     log_synced: LogPosition,
@@ -73,7 +75,7 @@ impl Life {
     }
 
     fn set_local(&mut self, store: &Store, key: Vec<u8>, len: usize) -> bool {
-        let value = (len % 5 != 0).then(|| vec![len as u8; len]);
+        let value = (!len.is_multiple_of(5)).then(|| vec![len as u8; len]);
         let mut map = self.locals.last().unwrap().0.clone();
         match &value {
             Some(value) => map.insert(key.clone(), value.clone()),
@@ -131,7 +133,7 @@ impl Life {
         for (id, content, _) in &self.objects {
             assert_eq!(&store.fetch(id).unwrap(), content);
         }
-        assert_eq!(store.locals(b"").into_iter().collect::<BTreeMap<_, _>>(), self.locals.last().unwrap().0);
+        assert_eq!(store.locals(b"").into_iter().collect::<Keys>(), self.locals.last().unwrap().0);
     }
 
     /// What was found after a power cut keeps every promise.
@@ -147,7 +149,7 @@ impl Life {
             }
             there.push(store.contains(id).unwrap());
         }
-        let local: BTreeMap<_, _> = store.locals(b"").into_iter().collect();
+        let local: Keys = store.locals(b"").into_iter().collect();
         let at_least = self.locals.iter().rposition(|(_, end)| *end <= self.log_synced).unwrap_or(0);
         let latest =
             self.locals.iter().rposition(|(map, _)| *map == local).expect("no prefix of the changes");

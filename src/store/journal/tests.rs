@@ -180,7 +180,7 @@ fn a_failed_write_takes_nothing_and_a_failed_sync_stops() {
 #[test]
 fn a_file_used_again_does_not_outlive_the_entries_before_it() {
     let (bench, journal) = Bench::new();
-    let mut in_file = || {
+    let in_file = || {
         let seq = bench.add(&journal, &[1; 300]);
         (journal.state.lock().active, seq)
     };
