@@ -46,8 +46,9 @@ impl Edit<'_> {
 
     /// The tombstones beside a name.
     pub(super) fn tombstones_beside(&self, slot: &Slot) -> Result<BTreeMap<(NodeId, Stamp), Tombstone>> {
-        let all = self.scene().tombstones(&slot.group)?.into_iter();
-        Ok(all.filter(|it| it.beside == slot.name).map(|it| ((it.node, it.stamp), it)).collect())
+        let all = self.scene().tombstones(&slot.group)?;
+        let beside = all.iter().filter(|it| it.beside == slot.name);
+        Ok(beside.map(|it| ((it.node, it.stamp), it.clone())).collect())
     }
 
     /// Gives a node the name `to` for the one it claims at `from`. A directory has one name, so all others

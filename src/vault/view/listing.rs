@@ -168,7 +168,7 @@ impl Scene<'_> {
         let mut conflicts = Vec::new();
         for (front, group) in groups {
             let Some(directory) = self.path(&front)? else { continue };
-            for tombstone in self.tombstones(&group)? {
+            for tombstone in self.tombstones(&group)?.iter().cloned() {
                 let device = self.device_name(&tombstone.stamp);
                 conflicts.push(Conflict { directory: directory.clone(), tombstone, device, rule: 5 });
             }

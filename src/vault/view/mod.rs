@@ -11,6 +11,7 @@
 //! Invariant, held by a test after every step of random histories: the index shows what the rules, applied
 //! from scratch to all nodes, show.
 
+mod beside;
 pub mod claims;
 mod listing;
 pub mod naming;
@@ -29,6 +30,8 @@ pub use resolve::{Holder, Loser, Resolved};
 pub use rows::{ClaimRows, MemoryRows, NameHash};
 pub use scene::{Claimed, Group, Scene};
 pub use update::{NodeUpdate, Touched};
+
+use beside::Beside;
 
 use super::{DeviceRecord, Name, NodeId, NodeSource};
 
@@ -62,12 +65,13 @@ pub struct View {
     rows: Box<dyn ClaimRows>,
     marks: Marks,
     names: Arc<dyn NameHash>,
+    beside: Beside,
 }
 
 impl View {
     /// The view that `rows` and `marks` were kept for; both empty for no nodes.
     pub fn new(rows: Box<dyn ClaimRows>, marks: Marks, names: Arc<dyn NameHash>) -> Self {
-        View { rows, marks, names }
+        View { rows, marks, names, beside: Beside::default() }
     }
 
     /// The view of no nodes, in memory.
@@ -78,7 +82,7 @@ impl View {
     /// A copy that changes independently, to stage a merge on.
     #[must_use]
     pub fn fork(&self) -> Self {
-        View { rows: self.rows.fork(), marks: self.marks.clone(), names: Arc::clone(&self.names) }
+        View::new(self.rows.fork(), self.marks.clone(), Arc::clone(&self.names))
     }
 
     /// What is to be kept beside the rows when they are stored.
@@ -88,6 +92,6 @@ impl View {
 
     /// The tree that `nodes` show. They must be the nodes this view was last updated to.
     pub fn scene<'a>(&'a self, nodes: &'a dyn NodeSource) -> Scene<'a> {
-        Scene { rows: &*self.rows, marks: &self.marks, names: &*self.names, nodes }
+        Scene { rows: &*self.rows, marks: &self.marks, names: &*self.names, beside: &self.beside, nodes }
     }
 }

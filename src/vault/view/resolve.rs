@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use super::super::error::Result;
 use super::super::{Data, Kind, Name, NodeId, Stamp};
+use super::beside::Losing;
 use super::claims::{own_version, rank, shown};
 use super::naming::tombstone_name;
 use super::scene::{Claimed, Group, Scene};
@@ -119,21 +121,48 @@ impl Scene<'_> {
     ///
     /// # Errors
     /// Of index and nodes.
-    pub fn tombstones(&self, group: &Group) -> Result<Vec<Tombstone>> {
-        let mut losers = Vec::new();
-        for name in self.contested_names(group)? {
-            let Some(resolved) = self.resolve(group, &name)? else { continue };
-            losers.extend(resolved.losers.into_iter().map(|loser| (loser.stamp, loser.node, name.clone())));
+    pub fn tombstones(&self, group: &Group) -> Result<Arc<Vec<Tombstone>>> {
+        let front = group.front();
+        if !self.may_be_contested(group) {
+            return Ok(Arc::default());
         }
-        losers.sort();
+        if let Some(known) = self.beside.tombstones(&front) {
+            return Ok(known);
+        }
+        let losers = match self.beside.losers(&front) {
+            Some(losers) => losers,
+            None => Arc::new(self.losers(group)?),
+        };
         let mut taken: BTreeSet<Name> = BTreeSet::new();
         let mut tombstones = Vec::with_capacity(losers.len());
-        for (stamp, node, beside) in losers {
-            let name = self.free_name(group, &beside, &stamp, &taken)?;
+        for (stamp, node, beside) in losers.iter() {
+            let name = self.free_name(group, beside, stamp, &taken)?;
             taken.insert(name.clone());
-            tombstones.push(Tombstone { node, stamp, name, beside });
+            tombstones.push(Tombstone { node: *node, stamp: *stamp, name, beside: beside.clone() });
         }
+        let tombstones = Arc::new(tombstones);
+        self.beside.keep(front, losers, Arc::clone(&tombstones));
         Ok(tombstones)
+    }
+
+    /// Whether anything can stand beside a name of the directory.
+    fn may_be_contested(&self, group: &Group) -> bool {
+        let displaced = group.has(&NodeId::ROOT) && !self.marks.displaced.is_empty();
+        displaced || group.members().len() > 1 || self.marks.conflicted.contains_key(&group.front())
+    }
+
+    fn losers(&self, group: &Group) -> Result<BTreeSet<Losing>> {
+        let mut losers = BTreeSet::new();
+        for name in self.contested_names(group)? {
+            losers.extend(self.losers_beside(group, &name)?);
+        }
+        Ok(losers)
+    }
+
+    /// What stands beside one name.
+    pub(super) fn losers_beside(&self, group: &Group, name: &Name) -> Result<Vec<Losing>> {
+        let losers = self.resolve(group, name)?.map(|resolved| resolved.losers).unwrap_or_default();
+        Ok(losers.into_iter().map(|loser| (loser.stamp, loser.node, name.clone())).collect())
     }
 
     /// The first tombstone name for the version under `stamp` that nothing claims and no other has taken.
@@ -192,7 +221,8 @@ impl Scene<'_> {
     /// # Errors
     /// Of index and nodes.
     pub fn tombstone_of(&self, group: &Group, node: &NodeId, stamp: &Stamp) -> Result<Option<Entry>> {
-        let mut all = self.tombstones(group)?.into_iter();
-        Ok(all.find(|it| it.node == *node && it.stamp == *stamp).map(Entry::Tombstone))
+        let all = self.tombstones(group)?;
+        let found = all.iter().find(|it| it.node == *node && it.stamp == *stamp);
+        Ok(found.cloned().map(Entry::Tombstone))
     }
 }

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use super::super::error::{Result, VaultError};
 use super::super::{Kind, Name, Node, NodeId, NodeSource, Stamp};
+use super::beside::Beside;
 use super::claims::{self, Claim};
 use super::naming::may_be_tombstone;
 use super::rows::{ClaimRows, NameHash};
@@ -16,6 +17,7 @@ pub struct Scene<'a> {
     pub(super) rows: &'a dyn ClaimRows,
     pub(super) marks: &'a Marks,
     pub(super) names: &'a dyn NameHash,
+    pub(super) beside: &'a Beside,
     pub(super) nodes: &'a dyn NodeSource,
 }
 
@@ -222,7 +224,7 @@ impl Scene<'_> {
             return Ok(None);
         }
         let tombstones = self.tombstones(group)?;
-        Ok(tombstones.into_iter().find(|tombstone| tombstone.name == *name).map(Entry::Tombstone))
+        Ok(tombstones.iter().find(|tombstone| tombstone.name == *name).cloned().map(Entry::Tombstone))
     }
 
     /// The directory above `dir` (`..`): a front. The root's is the root; of what is not shown, none.

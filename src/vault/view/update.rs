@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::super::error::Result;
 use super::super::{DeviceRecord, Kind, Name, Node, NodeId, NodeSource};
 use super::claims::{Claim, claims, directory_claim, shown};
+use super::naming::may_be_tombstone;
 use super::rows::{Row, RowKey};
 use super::{Marks, Tombstone, View};
 
@@ -62,6 +63,7 @@ impl View {
             nodes,
             slots: BTreeSet::new(),
             dirs: BTreeSet::new(),
+            dir_slots: BTreeSet::new(),
             parents: BTreeSet::new(),
             gained: Vec::new(),
             lost: Vec::new(),
@@ -73,12 +75,20 @@ impl View {
         work.refresh_absent()?;
         work.refresh_displaced()?;
         work.refresh_marks()?;
-        let (slots, dirs) = (work.slots, work.dirs);
+        let (slots, dirs, dir_slots) = (work.slots, work.dirs, work.dir_slots);
         let devices_changed = self.refresh_devices(updates);
         parents.extend(slots.iter().map(|(parent, _)| *parent));
+        let restructured = self.restructured(&old_marks, nodes, &dirs, &dir_slots, old.united)?;
+        if restructured {
+            self.beside.clear();
+        } else {
+            self.refresh_beside(nodes, &slots)?;
+        }
+        if devices_changed {
+            self.beside.forget_names();
+        }
+        touched.everything = devices_changed || restructured;
         let new = Shape::of(self, nodes, &parents)?;
-        touched.everything =
-            devices_changed || self.restructured(&old_marks, nodes, &dirs, old.united || new.united)?;
         self.touch_names(nodes, &slots, &mut touched)?;
         for (front, tombstone) in old.tombstones.symmetric_difference(&new.tombstones) {
             touched.names.insert((*front, tombstone.name.clone()));
@@ -104,28 +114,52 @@ impl View {
         Ok(())
     }
 
-    /// Whether other directories are one than before, given the directories whose claims changed.
+    /// Whether other directories are one than before, given the directories whose claims changed and the
+    /// names they claimed or claim.
     fn restructured(
         &self,
         old: &Structure,
         nodes: &dyn NodeSource,
         dirs: &BTreeSet<NodeId>,
+        dir_slots: &BTreeSet<(NodeId, Name)>,
         inside_united: bool,
     ) -> Result<bool> {
-        if *old != self.marks.clone_structure() || inside_united && !dirs.is_empty() {
+        if *old != self.marks.clone_structure() {
             return Ok(true);
         }
-        for dir in dirs {
-            let claim = nodes.node(dir)?.and_then(|node| directory_claim(&node));
-            let collided = |claim: &Claim| {
-                self.marks.collided.get(&claim.parent).is_some_and(|names| names.contains(&claim.name))
+        if self.marks.is_plain() {
+            return Ok(false);
+        }
+        let scene = self.scene(nodes);
+        for (parent, name) in dir_slots {
+            // Who is there now, beside or instead of one that came, went or changed?
+            let others = match scene.child(&scene.group(parent)?, name)? {
+                None => false,
+                Some(group) if group.members().len() > 1 => true,
+                Some(group) => !dirs.contains(&group.front()) || inside_united && dirs.len() > 1,
             };
-            if claim.as_ref().is_some_and(collided) {
+            if others {
                 return Ok(true);
             }
         }
-        // One that left a name where several remain: the name itself no longer says so, so take no chances.
-        Ok(!self.marks.collided.is_empty() && !dirs.is_empty() && !old.is_plain())
+        Ok(false)
+    }
+
+    /// Lets what is kept of directories follow the names touched.
+    fn refresh_beside(&self, nodes: &dyn NodeSource, slots: &BTreeSet<(NodeId, Name)>) -> Result<()> {
+        if self.marks.is_plain() && self.marks.conflicted.is_empty() {
+            self.beside.clear();
+            return Ok(());
+        }
+        let scene = self.scene(nodes);
+        for (parent, name) in slots {
+            let group = scene.group(parent)?;
+            if self.beside.losers(&group.front()).is_some() {
+                let losers = scene.losers_beside(&group, name)?;
+                self.beside.replace(&group.front(), name, losers, may_be_tombstone(name));
+            }
+        }
+        Ok(())
     }
 
     fn refresh_devices(&mut self, updates: &[NodeUpdate]) -> bool {
@@ -225,7 +259,7 @@ impl Shape {
             }
             shape.united |= group.members().len() > 1;
             let tombstones = scene.tombstones(&group)?;
-            shape.tombstones.extend(tombstones.into_iter().map(|it| (group.front(), it)));
+            shape.tombstones.extend(tombstones.iter().map(|it| (group.front(), it.clone())));
         }
         Ok(shape)
     }
@@ -238,6 +272,8 @@ struct Work<'a> {
     slots: BTreeSet<(NodeId, Name)>,
     /// Directories whose claims changed.
     dirs: BTreeSet<NodeId>,
+    /// The names that they claimed or claim.
+    dir_slots: BTreeSet<(NodeId, Name)>,
     /// Directories that got or lost a claim, or that came or went themselves.
     parents: BTreeSet<NodeId>,
     gained: Vec<NodeId>,
@@ -267,6 +303,8 @@ impl Work<'_> {
             self.gained.push(update.id);
             if old != new {
                 self.dirs.insert(update.id);
+                let claims = old.into_iter().chain(new);
+                self.dir_slots.extend(claims.map(|claim| (claim.parent, claim.name)));
             }
         }
         Ok(())
@@ -339,6 +377,7 @@ impl Work<'_> {
 
     fn moved(&mut self, id: NodeId, claim: Claim) {
         self.dirs.insert(id);
+        self.dir_slots.insert((claim.parent, claim.name.clone()));
         self.slots.insert((claim.parent, claim.name));
     }
 
