@@ -32,11 +32,17 @@ pub fn with_port(address: &str) -> Result<String, DaemonError> {
     let bad = || DaemonError::BadAddress { address: address.to_owned() };
     let (host, port) = split(address).ok_or_else(bad)?;
     let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
-    if host.is_empty() || !host.chars().all(sound) {
+    if host.is_empty() || !host.chars().all(sound) || !is_one_host(host) {
         return Err(bad());
     }
     let port: u16 = port.map_or(Ok(DEFAULT_PORT), str::parse).map_err(|_| bad())?;
     Ok(if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
+}
+
+/// Whether what has colons is an IPv6 address, perhaps with a zone.
+fn is_one_host(host: &str) -> bool {
+    let address = host.split_once('%').map_or(host, |(address, _)| address);
+    !host.contains(':') || address.parse::<std::net::Ipv6Addr>().is_ok()
 }
 
 fn split(address: &str) -> Option<(&str, Option<&str>)> {
