@@ -1,5 +1,5 @@
 //! The `mirord` service.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    bosr::cli::mirord()
 }

@@ -16,6 +16,7 @@ mod invite;
 mod join;
 mod log;
 mod ls;
+mod mirord;
 mod mount;
 mod output;
 mod peer;
@@ -37,6 +38,8 @@ use crate::daemon::handoff::OWNER_COMMAND;
 use crate::daemon::owner;
 use exit::Exit;
 use problem::Problem;
+
+pub use mirord::mirord;
 
 /// An encrypted vault that mounts as a folder and syncs itself between your devices
 #[derive(Parser, Clone, Debug)]

@@ -21,7 +21,9 @@ impl Client {
     }
 
     /// How the vault is, again whenever that changes.
-    pub async fn watch_status(&self) -> Result<impl Stream<Item = Update<Status, ()>> + Unpin, DaemonError> {
+    pub async fn watch_status(
+        &self,
+    ) -> Result<impl Stream<Item = Update<Status, ()>> + Unpin + Send + use<>, DaemonError> {
         self.follow(Call::get("/v1/status/watch", &[])).await
     }
 
@@ -88,7 +90,7 @@ impl Client {
     pub async fn invite(
         &self,
         request: &InvitationRequest,
-    ) -> Result<impl Stream<Item = Update<Invitation, ()>> + Unpin, DaemonError> {
+    ) -> Result<impl Stream<Item = Update<Invitation, ()>> + Unpin + Send + use<>, DaemonError> {
         self.follow(Call::post("/v1/invitations", request)?).await
     }
 
@@ -105,7 +107,7 @@ impl Client {
     pub async fn keep_in_step(
         &self,
         peers: &Peers,
-    ) -> Result<impl Stream<Item = Update<SyncProgress, ()>> + Unpin, DaemonError> {
+    ) -> Result<impl Stream<Item = Update<SyncProgress, ()>> + Unpin + Send + use<>, DaemonError> {
         self.follow(Call::post("/v1/follow", peers)?).await
     }
 

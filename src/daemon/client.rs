@@ -117,10 +117,14 @@ impl Client {
 
     /// Begins a long action. Dropping the stream ends it. It yields progress until a result or an error;
     /// [`DaemonError::OwnerGone`] if the owner ends in between.
-    pub async fn follow<P: DeserializeOwned, D: DeserializeOwned>(
+    pub async fn follow<P, D>(
         &self,
         call: Call,
-    ) -> Result<impl Stream<Item = Update<P, D>> + Unpin, DaemonError> {
+    ) -> Result<impl Stream<Item = Update<P, D>> + Unpin + Send + use<P, D>, DaemonError>
+    where
+        P: DeserializeOwned + Send + 'static,
+        D: DeserializeOwned + Send + 'static,
+    {
         let answer = self.send(call).await?;
         let gone = DaemonError::OwnerGone { store: self.store.clone() };
         let updates =
@@ -129,7 +133,7 @@ impl Client {
     }
 
     /// Does a long action to its end, with what it reports on the way.
-    pub async fn complete<P: DeserializeOwned, D: DeserializeOwned>(
+    pub async fn complete<P: DeserializeOwned + Send + 'static, D: DeserializeOwned + Send + 'static>(
         &self,
         call: Call,
         mut progress: impl FnMut(P),
