@@ -8,6 +8,7 @@ use super::exit::Exit;
 use super::global::Listening;
 use super::problem::Problem;
 use crate::daemon::api::{Invitation, InvitationRequest};
+use crate::daemon::owner::EndSignals;
 use crate::daemon::reach::{Need, ask_owner};
 use crate::daemon::updates::Update;
 
@@ -27,10 +28,11 @@ impl Invite {
         let reached = context.reach(Need::Owner, &self.listening).await?;
         let request = InvitationRequest { listen: self.listening.listen.clone() };
         let mut updates = reached.client.invite(&request).await?;
+        let mut end = EndSignals::listen();
         loop {
             let update = tokio::select! {
                 update = updates.next() => update,
-                _ = tokio::signal::ctrl_c() => return Ok(Exit::Failed),
+                () = end.received() => return Ok(Exit::Failed),
             };
             match update {
                 Some(Update::Progress(Invitation::Ticket(ticket))) => {

@@ -12,7 +12,7 @@ use super::tracing_output;
 use crate::ambient::Ambient;
 use crate::daemon::hosting::Hosting;
 use crate::daemon::notify::Notify;
-use crate::daemon::owner::told_to_end;
+use crate::daemon::owner::EndSignals;
 use crate::daemon::paths::Paths;
 
 /// Hosts the configured vaults: mounts them, listens, and keeps them in step with their peers
@@ -59,6 +59,7 @@ fn run(options: Mirord) -> Result<Exit, Problem> {
 
 async fn host(mut hosting: Hosting, options: &Mirord, config_file: &str) -> Result<Exit, Problem> {
     let cannot = |error: std::io::Error| Problem::failed("cannot wait for signals", &error);
+    let mut end = EndSignals::listen();
     let mut reload = signal(SignalKind::hangup()).map_err(cannot)?;
     let ambient = Ambient::host();
     let notify = Notify::host();
@@ -79,7 +80,7 @@ async fn host(mut hosting: Hosting, options: &Mirord, config_file: &str) -> Resu
                 }
                 notify.ready(&format!("{} vaults", hosting.count()));
             }
-            () = told_to_end() => break,
+            () = end.received() => break,
         }
     }
     notify.stopping();

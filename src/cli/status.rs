@@ -11,6 +11,7 @@ use super::problem::Problem;
 use super::text;
 use crate::daemon::api::Status as Answer;
 use crate::daemon::client::Client;
+use crate::daemon::owner::EndSignals;
 use crate::daemon::reach::Need;
 use crate::daemon::updates::Update;
 
@@ -41,10 +42,11 @@ async fn once(context: &Context, client: &Client) -> Result<(), Problem> {
 
 async fn watch(context: &Context, client: &Client) -> Result<(), Problem> {
     let mut updates = client.watch_status().await?;
+    let mut end = EndSignals::listen();
     loop {
         let update = tokio::select! {
             update = updates.next() => update,
-            _ = tokio::signal::ctrl_c() => return Ok(()),
+            () = end.received() => return Ok(()),
         };
         match update {
             Some(Update::Progress(status)) => {

@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::progress::SyncBars;
 use super::text;
 use crate::daemon::api::{PeerSynced, Peers, Synced};
-use crate::daemon::owner::told_to_end;
+use crate::daemon::owner::EndSignals;
 use crate::daemon::reach::Need;
 use crate::daemon::updates::Update;
 
@@ -37,9 +37,10 @@ impl Sync {
     async fn once(&self, context: &Context, peers: &Peers) -> Result<Exit, Problem> {
         let reached = context.reach(Need::Anybody, &self.listening).await?;
         let mut bars = SyncBars::new(context.output);
+        let mut end = EndSignals::listen();
         let synced = tokio::select! {
             synced = reached.client.sync(peers, |progress| bars.show(&progress)) => synced.map_err(Problem::from),
-            () = told_to_end() => Err(Problem::new(Exit::Failed, "interrupted").advise("what has arrived is kept")),
+            () = end.received() => Err(Problem::new(Exit::Failed, "interrupted").advise("what has arrived is kept")),
         };
         bars.finish();
         reached.close().await?;
@@ -50,11 +51,12 @@ impl Sync {
         let reached = context.reach(Need::Owner, &self.listening).await?;
         let mut updates = reached.client.keep_in_step(peers).await?;
         let mut bars = SyncBars::new(context.output);
+        let mut end = EndSignals::listen();
         loop {
             let update = tokio::select! {
                 update = updates.next() => update,
                 // Dropping the stream gives up the lease: the owner stays if others need it.
-                () = told_to_end() => return Ok(Exit::Done),
+                () = end.received() => return Ok(Exit::Done),
             };
             match update {
                 Some(Update::Progress(progress)) => bars.follow(&progress),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::client::{Client, Connector};
@@ -155,9 +155,10 @@ async fn run_background(received: handoff::Received) -> ExitCode {
     // A starter that has gone will not ask for anything: the owner ends by itself.
     let _ = starter.answer(&outcome);
     let Ok(owner) = begun else { return ExitCode::FAILURE };
+    let mut signals = EndSignals::listen();
     tokio::select! {
         () = owner.leases().ended() => {}
-        () = told_to_end() => {}
+        () = signals.received() => {}
     }
     match owner.close().await {
         Ok(()) => ExitCode::SUCCESS,
@@ -178,15 +179,25 @@ fn target(name: Option<String>, store: &Path) -> Result<Target, DaemonError> {
     Ok(Target { name: name.or(target.name), store: store.to_owned(), ..target })
 }
 
-/// Returns on SIGTERM or SIGINT.
-pub async fn told_to_end() {
-    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
-        // Without handlers the signals end the process themselves.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and SIGINT. Listened for once and kept: what comes between two looks is not lost.
+pub struct EndSignals(Option<(Signal, Signal)>);
+
+impl EndSignals {
+    /// From now on the signals do not end the process by themselves. Where that cannot be had, they do.
+    pub fn listen() -> Self {
+        let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+        EndSignals(match signals {
+            (Ok(terminate), Ok(interrupt)) => Some((terminate, interrupt)),
+            (Err(_), _) | (_, Err(_)) => None,
+        })
+    }
+
+    /// Returns when one of them has come.
+    pub async fn received(&mut self) {
+        let Some((terminate, interrupt)) = &mut self.0 else { return std::future::pending().await };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
