@@ -19,6 +19,7 @@ use super::error::{Result, VaultError};
 use super::journal::{Base, DirtyRun, Journal, Leftover, Replay};
 use super::lives::new_epoch;
 use super::missing::{Shown, Waiting};
+use super::past::Pasts;
 use super::reads::PendingReads;
 use super::records::{self, Identity};
 use super::vault::{Head, State, Vault};
@@ -162,6 +163,7 @@ impl Vault {
             wake: Condvar::new(),
             subscribers: Subscribers::default(),
             fetch: RwLock::new(None),
+            pasts: Pasts::default(),
             folds: RwLock::new(None),
         }))
     }

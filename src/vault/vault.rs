@@ -26,6 +26,7 @@ use super::contents::Contents;
 use super::error::Result;
 use super::journal::{DirtyRun, Ends, Journal};
 use super::missing::Waiting;
+use super::past::Pasts;
 use super::reads::{Fetch, PendingReads};
 use super::records::Identity;
 use super::schedule::Schedule;
@@ -88,6 +89,7 @@ pub struct Vault {
     pub(super) wake: Condvar,
     pub(super) subscribers: Subscribers,
     pub(super) fetch: RwLock<Option<Arc<dyn Fetch>>>,
+    pub(super) pasts: Pasts,
     pub(super) folds: RwLock<Option<Arc<dyn FoldSource>>>,
 }
 

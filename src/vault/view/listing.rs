@@ -56,12 +56,30 @@ pub struct Listed {
 pub struct Conflict {
     /// The directory, from the root.
     pub directory: Vec<Name>,
+    /// The directory's node: of a united one, its front.
+    pub front: NodeId,
     /// The tombstone in it.
     pub tombstone: Tombstone,
     /// Who wrote the version.
     pub device: String,
     /// The rule that put it beside the name.
     pub rule: u8,
+}
+
+impl Conflict {
+    /// The path of what has the name, from the root.
+    pub fn path(&self) -> Vec<Name> {
+        self.beside(&self.tombstone.beside)
+    }
+
+    /// The path of the tombstone file, from the root.
+    pub fn tombstone_path(&self) -> Vec<Name> {
+        self.beside(&self.tombstone.name)
+    }
+
+    fn beside(&self, name: &Name) -> Vec<Name> {
+        self.directory.iter().chain([name]).cloned().collect()
+    }
 }
 
 impl Scene<'_> {
@@ -170,7 +188,8 @@ impl Scene<'_> {
             let Some(directory) = self.path(&front)? else { continue };
             for tombstone in self.tombstones(&group)?.iter().cloned() {
                 let device = self.device_name(&tombstone.stamp);
-                conflicts.push(Conflict { directory: directory.clone(), tombstone, device, rule: 5 });
+                let directory = directory.clone();
+                conflicts.push(Conflict { directory, front, tombstone, device, rule: 5 });
             }
         }
         conflicts.sort_by(|a, b| (&a.directory, &a.tombstone.name).cmp(&(&b.directory, &b.tombstone.name)));
