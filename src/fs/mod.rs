@@ -29,6 +29,7 @@ mod readers;
 mod renames;
 mod syncer;
 mod unlogged;
+mod virtual_attributes;
 mod workers;
 
 use std::sync::Arc;

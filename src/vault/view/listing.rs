@@ -186,14 +186,26 @@ impl Scene<'_> {
         let mut conflicts = Vec::new();
         for (front, group) in groups {
             let Some(directory) = self.path(&front)? else { continue };
-            for tombstone in self.tombstones(&group)?.iter().cloned() {
-                let device = self.device_name(&tombstone.stamp);
-                let directory = directory.clone();
-                conflicts.push(Conflict { directory, front, tombstone, device, rule: 5 });
+            for tombstone in self.tombstones(&group)?.iter() {
+                conflicts.push(self.conflict_in(directory.clone(), front, tombstone));
             }
         }
         conflicts.sort_by(|a, b| (&a.directory, &a.tombstone.name).cmp(&(&b.directory, &b.tombstone.name)));
         Ok(conflicts)
+    }
+
+    /// What a tombstone of a directory is the losing side of; `None` in a directory that shows nowhere.
+    ///
+    /// # Errors
+    /// Of index and nodes.
+    pub fn conflict(&self, group: &Group, tombstone: &Tombstone) -> Result<Option<Conflict>> {
+        let front = group.front();
+        Ok(self.path(&front)?.map(|directory| self.conflict_in(directory, front, tombstone)))
+    }
+
+    fn conflict_in(&self, directory: Vec<Name>, front: NodeId, tombstone: &Tombstone) -> Conflict {
+        let device = self.device_name(&tombstone.stamp);
+        Conflict { directory, front, tombstone: tombstone.clone(), device, rule: 5 }
     }
 
     /// Every group of more than one directory, and the root's if anything is shown as or moved to the root.
