@@ -35,6 +35,7 @@ pub mod revision;
 pub mod schedule;
 pub mod source;
 pub mod stamp;
+mod stored_view;
 #[cfg(test)]
 mod tests;
 pub mod tree;

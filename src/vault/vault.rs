@@ -6,6 +6,7 @@
 //! commits and merges are made beside it (`publish`).
 //!
 //! # Locks, in the order they may be taken
+//! 0. `stored_view`: the rows in the database go from commit to commit, one at a time.
 //! 1. `publishing`: one commit or merge at a time. Held over disk waits.
 //! 2. `state`: the tree and the head.
 //! 3. locks of callers below the tree (open files).
@@ -30,6 +31,7 @@ use super::past::Pasts;
 use super::reads::{Fetch, PendingReads};
 use super::records::Identity;
 use super::schedule::Schedule;
+use super::stored_view::StoredRows;
 use super::{Context, Draw, Outcome, ReplicaId, Tree};
 use crate::ambient::{Ambient, random};
 use crate::crypto::{DevicePublic, ObjectId};
@@ -76,6 +78,8 @@ pub struct Vault {
     pub(super) contents: Contents,
     pub(super) ambient: Ambient,
     pub(super) identity: RwLock<Identity>,
+    /// The rows below the tree's view, if they are in the database.
+    pub(super) stored_view: Mutex<Option<Arc<StoredRows>>>,
     pub(super) publishing: Mutex<()>,
     pub(super) state: RwLock<State>,
     pub(super) journal: Journal,

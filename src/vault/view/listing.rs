@@ -126,19 +126,19 @@ impl Scene<'_> {
         let mut complete_to = u64::MAX;
         for member in group.members() {
             let mut count = 0;
-            self.rows.scan(member, from, &mut |key, _| {
-                if key.hash > complete_to {
-                    return ControlFlow::Break(());
+            self.rows.scan(member, from, &mut |seen| {
+                if seen.hash > complete_to {
+                    return Ok(ControlFlow::Break(()));
                 }
-                if !self.marks.displaced.contains(&key.node)
-                    && names.insert((key.hash, key.name.clone()), None).is_none()
+                if !self.marks.displaced.contains(&seen.node)
+                    && names.insert((seen.hash, seen.to_name()?), None).is_none()
                 {
                     count += 1;
                     if count == enough {
-                        complete_to = complete_to.min(key.hash & !RANK | RANK);
+                        complete_to = complete_to.min(seen.hash & !RANK | RANK);
                     }
                 }
-                ControlFlow::Continue(())
+                Ok(ControlFlow::Continue(()))
             })?;
         }
         if group.has(&NodeId::ROOT) {
