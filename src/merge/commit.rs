@@ -1,10 +1,13 @@
 //! Merging a peer's commit into a vault: fast-forward, or the join of both states as a merge commit.
 
-use super::join::{Difference, Side, join_node, join_states};
+use super::join::{Side, join_node, join_states};
 use crate::crypto::DevicePublic;
 use crate::vault::commit::MAX_REPLICAS;
 use crate::vault::error::{Result, VaultError};
-use crate::vault::{Commit, CommitId, Context, Head, Merged, NodeId, NodeState, Publishing, Staged, Vault};
+use crate::vault::operations::{Difference, may_reclaim};
+use crate::vault::{
+    Commit, CommitId, Context, Head, Merged, NodeId, NodeState, Origin, Publishing, Staged, Vault,
+};
 
 /// Makes `remote`, whose commit and structure are in the store, part of the vault's state. `peer` is the
 /// device whose own state it is, if it is one's. Local operations go on meanwhile and lose nothing.
@@ -16,7 +19,7 @@ pub fn merge_commit(vault: &Vault, peer: Option<DevicePublic>, remote: CommitId)
     let theirs = vault.load_commit(&remote)?;
     let publishing = vault.publishing();
     publishing.meet_other_life(&theirs.context)?;
-    let local = publishing.commit()?;
+    let mut local = publishing.commit()?;
     let merged = peer.map(|device| (device, remote));
     if local.context.contains(&theirs.context) {
         if local.context == theirs.context && local.root != theirs.root {
@@ -25,7 +28,13 @@ pub fn merge_commit(vault: &Vault, peer: Option<DevicePublic>, remote: CommitId)
         publishing.note_merged(merged)?;
         return Ok(Merged { head: local, changed: false });
     }
-    let staged = stage(vault, &publishing, &local, theirs, remote)?;
+    let mut differences = differences(vault, &local, &theirs)?;
+    if may_reclaim(&differences, &local.context, &theirs.context) {
+        vault.edit(Origin::VAULT, |tree, draw| tree.reclaim(&differences, &theirs.context, draw))?;
+        local = publishing.commit()?;
+        differences = self::differences(vault, &local, &theirs)?;
+    }
+    let staged = stage(vault, &publishing, &local, theirs, remote, differences)?;
     publishing.take_over(&local, Staged { merged, ..staged }, &join_touched)
 }
 
@@ -36,11 +45,12 @@ pub(crate) fn stage(
     local: &Head,
     theirs: Commit,
     remote: CommitId,
+    differences: Vec<Difference>,
 ) -> Result<Staged> {
     if local.context.join(&theirs.context).len() > MAX_REPLICAS {
         return Err(VaultError::Refused("too many replicas"));
     }
-    let joined = join_states(&local.context, &theirs.context, differences(vault, local, &theirs)?)?;
+    let joined = join_states(&local.context, &theirs.context, differences.into_iter().map(Ok))?;
     // A state that contains ours is the result itself: replicas that fast-forward agree on the commit too.
     if joined.context == theirs.context {
         return Ok(Staged { commit: theirs, id: remote, changes: joined.changes, merged: None });
@@ -56,10 +66,10 @@ pub(crate) fn stage(
 
 /// The nodes in which two states differ. Collected, because they are joined only once all structure is known
 /// to be here.
-fn differences(vault: &Vault, local: &Head, theirs: &Commit) -> Result<Vec<Result<Difference>>> {
+pub(crate) fn differences(vault: &Vault, local: &Head, theirs: &Commit) -> Result<Vec<Difference>> {
     let mut differences = Vec::new();
     vault.forest().diff(&local.trie(), &theirs.trie(), |key, ours, theirs| {
-        differences.push(Ok((NodeId(*key), ours.cloned(), theirs.cloned())));
+        differences.push((NodeId(*key), ours.cloned(), theirs.cloned()));
         Ok::<(), VaultError>(())
     })?;
     Ok(differences)

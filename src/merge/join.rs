@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::vault::error::{Result, VaultError};
+use crate::vault::operations::Difference;
 use crate::vault::{Context, Node, NodeId};
 
 /// One side of a join: a node, or none, and the context of the state it belongs to.
@@ -54,9 +55,6 @@ pub struct Joined {
     /// What it has seen.
     pub context: Context,
 }
-
-/// A node in which two states differ: ours and theirs.
-pub type Difference = (NodeId, Option<Arc<Node>>, Option<Arc<Node>>);
 
 /// Joins two states, given the nodes in which they differ.
 ///

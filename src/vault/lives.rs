@@ -36,12 +36,12 @@ impl Publishing<'_> {
         {
             let mut state = vault.state.write();
             // Everything under the lock, disk waits too: this happens once in the life of a restored backup.
-            self.move_stamps(&mut state, Move { from: own, to: identity.replica(), mark }, &identity)?;
+            self.move_stamps(&mut state, LifeMove { from: own, to: identity.replica(), mark }, &identity)?;
         }
         vault.announce_life()
     }
 
-    fn move_stamps(&self, state: &mut State, moved: Move, identity: &Identity) -> Result<()> {
+    fn move_stamps(&self, state: &mut State, moved: LifeMove, identity: &Identity) -> Result<()> {
         let vault = self.vault;
         let journal = vault.journal.mark();
         let mut nodes: std::collections::BTreeMap<NodeId, NodeState> = state.tree.changed().collect();
@@ -99,14 +99,17 @@ pub(super) fn new_epoch(ambient: &Ambient) -> u64 {
 }
 
 /// Stamps of one replica above a mark become another's.
-#[derive(Clone, Copy)]
-struct Move {
-    from: ReplicaId,
-    to: ReplicaId,
-    mark: u64,
+#[derive(Clone, Copy, Debug)]
+pub struct LifeMove {
+    /// Whose stamps they are.
+    pub from: ReplicaId,
+    /// Whose they become.
+    pub to: ReplicaId,
+    /// The highest lamport that stays.
+    pub mark: u64,
 }
 
-impl Move {
+impl LifeMove {
     fn stamp(&self, stamp: Stamp) -> Stamp {
         match stamp.replica == self.from && stamp.lamport > self.mark {
             true => Stamp { replica: self.to, ..stamp },
@@ -114,7 +117,8 @@ impl Move {
         }
     }
 
-    fn context(&self, context: &Context) -> Context {
+    /// What a state has seen, once its stamps have moved.
+    pub fn context(&self, context: &Context) -> Context {
         let mut moved = context.clone();
         if context.lamport(&self.from) > self.mark {
             moved.set(self.to, context.lamport(&self.from));
@@ -123,7 +127,8 @@ impl Move {
         moved
     }
 
-    fn node(&self, node: &Node) -> Node {
+    /// A node with the stamps that are in it moved.
+    pub fn node(&self, node: &Node) -> Node {
         Node {
             kind: node.kind,
             places: self.versions(&node.places, |place| match place.clone() {

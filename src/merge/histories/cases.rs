@@ -2,9 +2,9 @@
 //!
 //! Replicas are ann, bob and cy. A path is written `/d/a`; a tree as `Plain` prints it.
 
-use super::plain::{Path, Plain};
+use super::History;
+use super::plain::Path;
 use super::world::World;
-use super::{Act, History, Step};
 use crate::vault::{
     AttrPatch, Context, Data, Entry, Name, NewNode, NodeId, Renamed, Replace, ReplicaId, Result, VaultError,
     Write,
@@ -83,12 +83,20 @@ impl Story {
 
     fn ln(&mut self, who: usize, from: &str, to: &str) {
         let (id, to) = (self.node(who, &path(from)), self.ends(who, to));
+        self.0.named.entry(id).or_default().linked = true;
         self.0.replicas[who].operate(|tree, draw| tree.link(&id, &to.0, &to.1, draw)).unwrap();
     }
 
     fn pull(&mut self, to: usize, from: usize) {
         self.0.pull(to, from).unwrap();
         self.0.check(to).unwrap();
+    }
+
+    /// As a pull, but neither first says what it has seen.
+    fn join_unintroduced(&mut self, to: usize, from: usize) -> std::result::Result<(), String> {
+        self.0.replicas[from].offer();
+        let theirs = self.0.replicas[from].offered.clone();
+        self.0.replicas[to].absorb(&theirs, from).map(drop)
     }
 
     /// Both have what each had.
@@ -98,7 +106,12 @@ impl Story {
     }
 
     fn sees(&self, who: usize, tree: &str) {
-        assert_eq!(Plain::of(&self.0.replicas[who]).to_string().trim_end(), tree);
+        assert_eq!(self.0.replicas[who].shot().plain.to_string().trim_end(), tree);
+    }
+
+    fn prune(&mut self, who: usize) {
+        self.0.prune(who).unwrap();
+        self.0.check(who).unwrap();
     }
 
     fn context(&self, who: usize) -> &Context {
@@ -338,15 +351,8 @@ fn ce11_pruning_takes_a_stamp_and_travels() {
         story.pull(to, from);
     }
     let dead = story.0.replicas[BOB].nodes().len();
-    story
-        .0
-        .run(&History {
-            replicas: 3,
-            base: 0,
-            unique: false,
-            steps: vec![Step { who: BOB, act: Act::Prune, picks: [0; 3] }],
-        })
-        .unwrap();
+    story.prune(BOB);
+    story.0.converge().unwrap();
     assert_eq!(story.0.replicas[BOB].nodes().len(), dead - 1);
     assert_eq!(story.0.replicas[ANN].nodes().len(), dead - 1);
     assert_eq!(story.context(ANN), story.context(BOB));
@@ -394,7 +400,7 @@ fn ce13_states_that_used_a_stamp_twice_are_told_apart() {
     story.create(BOB, "/a", "101");
     // Each "has seen" the other's stamp: the join would lack both files, so it is refused. (Not always can it
     // be told: that is why commits are durable before they are offered.)
-    let refused = story.0.pull(ANN, BOB).unwrap_err();
+    let refused = story.join_unintroduced(ANN, BOB).unwrap_err();
     assert!(refused.contains("lacks what its context claims"), "{refused}");
 }
 
@@ -406,8 +412,36 @@ fn ce13_a_stamp_under_which_two_values_stand_is_refused() {
     let before = History { replicas: 3, base: 0, unique: false, steps: Vec::new() };
     story.0.replicas[BOB] = World::new(&before).replicas.remove(BOB);
     story.create(BOB, "/a", "101");
-    let refused = story.0.pull(ANN, BOB).unwrap_err();
+    let refused = story.join_unintroduced(ANN, BOB).unwrap_err();
     assert!(refused.contains("two values under one stamp"), "{refused}");
+}
+
+#[test]
+fn ce15_what_a_restored_copy_does_to_a_pruned_file_is_kept() {
+    let mut story = Story::begin();
+    story.create(ANN, "/f", "1");
+    story.create(ANN, "/g", "1");
+    story.meet(ANN, BOB);
+    story.meet(ANN, CY);
+    story.meet(BOB, CY);
+    for name in ["/f", "/g"] {
+        story.rm(ANN, name);
+    }
+    for (one, other) in [(ANN, BOB), (ANN, CY), (BOB, CY), (ANN, BOB), (ANN, CY)] {
+        story.meet(one, other);
+    }
+    let before = story.0.replicas[ANN].nodes().len();
+    story.prune(ANN);
+    assert_eq!(story.0.replicas[ANN].nodes().len(), before - 2);
+    // Bob comes back from before the removal, edits one file and renames the other.
+    story.0.replicas[BOB].restore(1).unwrap();
+    story.sees(BOB, "/f=1 /g=1");
+    story.write(BOB, "/f", "2");
+    story.mv(BOB, "/g", "/h");
+    story.meet(ANN, BOB);
+    story.sees(ANN, "/f=2 /h=1");
+    story.meet(CY, BOB);
+    story.sees(CY, "/f=2 /h=1");
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! From the numbers of a step to an operation on what there is, run beside the plain tree.
 
 use super::plain::{Item, Path, Plain, Refused, token};
+use super::replica::{AllNodes, Handle};
 use super::scratch::Shown;
 use super::tokens::What;
-use super::world::{AllNodes, Check, Handle, World, check_touched};
+use super::world::{Check, World, check_touched};
 use super::{Act, Step};
 use crate::vault::view::naming::may_be_tombstone;
 use crate::vault::{
@@ -80,12 +81,13 @@ impl World {
     }
 
     pub(super) fn local(&mut self, step: &Step) -> Check {
-        let plain = Plain::of(&self.replicas[step.who]);
+        let shot = self.replicas[step.who].shot();
+        let plain = &shot.plain;
         let [a, b, c] = step.picks;
         let is_file = |_: &Path, item: &Item| matches!(item.shown, Shown::File { .. });
         let is_tombstone = |_: &Path, item: &Item| matches!(item.shown, Shown::Tombstone { .. });
         let any = |_: &Path, _: &Item| true;
-        let target = self.pick_name(&plain, b);
+        let target = self.pick_name(plain, b);
         match step.act {
             Act::Create | Act::Mkdir | Act::Symlink => {
                 let (token, text) = self.fresh(c);
@@ -94,48 +96,48 @@ impl World {
                     Act::Symlink => Some(Data::Target(text.into_bytes())),
                     _ => Some(Data::inline(if c % 5 == 0 { String::new() } else { text })),
                 };
-                self.make(step.who, &plain, &target, data, token)
+                self.make(step.who, plain, &target, data, token)
             }
             Act::Write | Act::Truncate => {
-                let Some(path) = self.pick_path(&plain, a, is_plain_file) else { return Ok(()) };
+                let Some(path) = self.pick_path(plain, a, is_plain_file) else { return Ok(()) };
                 let (token, text) = self.fresh(c);
                 let data = Data::inline(if step.act == Act::Truncate { String::new() } else { text });
-                self.write_path(step.who, &plain, &path, data, token)
+                self.write_path(step.who, plain, &path, data, token)
             }
             Act::Unlink => {
-                self.pick_path(&plain, a, is_file).map_or(Ok(()), |path| self.unlink(step.who, &plain, &path))
+                self.pick_path(plain, a, is_file).map_or(Ok(()), |path| self.unlink(step.who, plain, &path))
             }
             Act::TombstoneRemove => self
-                .pick_path(&plain, a, is_tombstone)
-                .map_or(Ok(()), |path| self.unlink(step.who, &plain, &path)),
+                .pick_path(plain, a, is_tombstone)
+                .map_or(Ok(()), |path| self.unlink(step.who, plain, &path)),
             Act::Rmdir => {
                 let fits = |_: &Path, item: &Item| item.data.is_none();
-                self.pick_path(&plain, a, fits).map_or(Ok(()), |path| self.rmdir(step.who, &plain, &path))
+                self.pick_path(plain, a, fits).map_or(Ok(()), |path| self.rmdir(step.who, plain, &path))
             }
             Act::Rename => {
-                let onto = if c % 4 == 0 { self.pick_path(&plain, b, any) } else { Some(target) };
-                let from = self.pick_path(&plain, a, |path, item| !is_tombstone(path, item));
-                self.rename(step.who, &plain, from, onto, Replace::Allowed)
+                let onto = if c % 4 == 0 { self.pick_path(plain, b, any) } else { Some(target) };
+                let from = self.pick_path(plain, a, |path, item| !is_tombstone(path, item));
+                self.rename(step.who, plain, from, onto, Replace::Allowed)
             }
             Act::TombstoneMove => {
-                let from = self.pick_path(&plain, a, is_tombstone);
-                let onto = if c % 4 == 0 { self.pick_path(&plain, b, any) } else { Some(target) };
-                self.rename(step.who, &plain, from, onto, Replace::Allowed)
+                let from = self.pick_path(plain, a, is_tombstone);
+                let onto = if c % 4 == 0 { self.pick_path(plain, b, any) } else { Some(target) };
+                self.rename(step.who, plain, from, onto, Replace::Allowed)
             }
-            Act::TombstoneRestore => self.restore(step.who, &plain, a),
+            Act::TombstoneRestore => self.put_back(step.who, plain, a),
             Act::Exchange => {
-                let (from, onto) = (self.pick_path(&plain, a, any), self.pick_path(&plain, b, any));
-                self.rename(step.who, &plain, from, onto, Replace::Exchange)
+                let (from, onto) = (self.pick_path(plain, a, any), self.pick_path(plain, b, any));
+                self.rename(step.who, plain, from, onto, Replace::Exchange)
             }
             Act::Link => self
-                .pick_path(&plain, a, is_file)
-                .map_or(Ok(()), |path| self.link(step.who, &plain, &path, &target)),
-            Act::Chmod => self
-                .pick_path(&plain, a, is_file)
-                .map_or(Ok(()), |path| self.chmod(step.who, &plain, &path, b)),
-            Act::Save => self.save(step.who, &plain, a, c),
+                .pick_path(plain, a, is_file)
+                .map_or(Ok(()), |path| self.link(step.who, plain, &path, &target)),
+            Act::Chmod => {
+                self.pick_path(plain, a, is_file).map_or(Ok(()), |path| self.chmod(step.who, plain, &path, b))
+            }
+            Act::Save => self.save(step.who, plain, a, c),
             Act::Open => {
-                let Some(path) = self.pick_path(&plain, a, is_plain_file) else { return Ok(()) };
+                let Some(path) = self.pick_path(plain, a, is_plain_file) else { return Ok(()) };
                 let Some(Item { shown: Shown::File { node, .. }, .. }) = plain.0.get(&path) else {
                     return Ok(());
                 };
@@ -144,11 +146,18 @@ impl World {
                 Ok(())
             }
             Act::HandleWrite => self.write_handle(step.who, a, c),
-            Act::Prune | Act::Crash | Act::Pull => Ok(()),
+            _ => Ok(()),
         }
     }
 
-    fn make(&mut self, who: usize, plain: &Plain, path: &Path, data: Option<Data>, number: u64) -> Check {
+    pub(super) fn make(
+        &mut self,
+        who: usize,
+        plain: &Plain,
+        path: &Path,
+        data: Option<Data>,
+        number: u64,
+    ) -> Check {
         let mut expected = plain.clone();
         let made = expected.make(path, Shown::Directory(NodeId::ROOT), data.clone());
         let makes = data.as_ref().and_then(token).filter(|_| made.is_ok());
@@ -187,6 +196,14 @@ impl World {
         })
     }
 
+    /// A write to a path, if a file is there.
+    pub(super) fn overwrite(&mut self, who: usize, plain: &Plain, path: &Path, new: (Data, u64)) -> Check {
+        match plain.0.get(path) {
+            Some(item) if is_plain_file(path, item) => self.write_path(who, plain, path, new.0, new.1),
+            _ => Ok(()),
+        }
+    }
+
     fn write_handle(&mut self, who: usize, pick: usize, content: usize) -> Check {
         let count = self.replicas[who].handles.len();
         if count == 0 {
@@ -195,11 +212,10 @@ impl World {
         let index = pick % count;
         let handle = self.replicas[who].handles[index].clone();
         let (number, text) = self.fresh(content);
-        let before = Plain::of(&self.replicas[who]);
+        let before = self.replicas[who].shot();
         let data = Data::inline(text);
         let write = Write { base: handle.base.clone(), data: data.clone(), attr: AttrPatch::default() };
         self.tell(format!("{who}: handle writes {number}"));
-        let nodes = self.replicas[who].nodes();
         let done = match self.replicas[who].operate(|tree, draw| tree.write(&handle.node, write, draw)) {
             Ok(done) => done,
             Err(VaultError::NotFound) => return Ok(()),
@@ -212,11 +228,10 @@ impl World {
         if let Some(stamp) = added {
             self.replicas[who].handles[index].base = vec![stamp];
         }
-        self.note(who, (&before, &nodes), token(&data), done.delta.as_ref(), None);
-        Ok(())
+        self.note(who, (&before.plain, &before.nodes), token(&data), done.delta.as_ref(), None)
     }
 
-    fn unlink(&mut self, who: usize, plain: &Plain, path: &Path) -> Check {
+    pub(super) fn unlink(&mut self, who: usize, plain: &Plain, path: &Path) -> Check {
         let mut expected = plain.clone();
         let gone = expected.unlink(path);
         let plan = Plan {
@@ -231,7 +246,7 @@ impl World {
         self.execute(who, plain, plan, |tree, draw| tree.unlink(&dir, name, draw).map(|it| same(it, None)))
     }
 
-    fn rmdir(&mut self, who: usize, plain: &Plain, path: &Path) -> Check {
+    pub(super) fn rmdir(&mut self, who: usize, plain: &Plain, path: &Path) -> Check {
         let mut expected = plain.clone();
         let gone = expected.rmdir(path);
         let plan = Plan {
@@ -245,7 +260,7 @@ impl World {
         self.execute(who, plain, plan, |tree, draw| tree.rmdir(&dir, name, draw).map(|it| same(it, None)))
     }
 
-    fn rename(
+    pub(super) fn rename(
         &mut self,
         who: usize,
         plain: &Plain,
@@ -275,7 +290,7 @@ impl World {
     }
 
     /// Renames a tombstone over the name that it stands beside.
-    fn restore(&mut self, who: usize, plain: &Plain, pick: usize) -> Check {
+    fn put_back(&mut self, who: usize, plain: &Plain, pick: usize) -> Check {
         let conflicts = self.replicas[who].tree.scene().conflicts().map_err(|error| error.to_string())?;
         if conflicts.is_empty() {
             return Ok(());
@@ -286,7 +301,7 @@ impl World {
         self.rename(who, plain, Some(from), Some(to), Replace::Allowed)
     }
 
-    fn link(&mut self, who: usize, plain: &Plain, from: &Path, to: &Path) -> Check {
+    pub(super) fn link(&mut self, who: usize, plain: &Plain, from: &Path, to: &Path) -> Check {
         let Some(Item { shown: Shown::File { node, .. }, .. }) = plain.0.get(from).cloned() else {
             return Ok(());
         };
@@ -300,6 +315,7 @@ impl World {
             clean: Some((from.clone(), What::Moved)),
         };
         let (dir, name) = ends(plain, to);
+        self.named.entry(node).or_default().linked = true;
         self.execute(who, plain, plan, |tree, draw| {
             tree.link(&node, &dir, name, draw).map(|it| same(it, None))
         })
@@ -322,30 +338,45 @@ impl World {
         })
     }
 
-    /// What an editor does: a new file beside the old, renamed over it.
     fn save(&mut self, who: usize, plain: &Plain, pick: usize, content: usize) -> Check {
         let Some(path) = self.pick_path(plain, pick, is_plain_file) else { return Ok(()) };
+        let (number, text) = self.fresh(content);
+        self.save_as(who, plain, &path, (number, text))
+    }
+
+    /// An editor's save of a path, if a file is there.
+    pub(super) fn save_path(&mut self, who: usize, plain: &Plain, path: &Path, number: u64) -> Check {
+        match plain.0.get(path) {
+            Some(item) if is_plain_file(path, item) => {
+                self.save_as(who, plain, path, (number, number.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What an editor does: a new file beside the old, renamed over it.
+    fn save_as(&mut self, who: usize, plain: &Plain, path: &Path, (number, text): (u64, String)) -> Check {
         let mut beside = path.clone();
         beside.pop();
         beside.push(Name::new("tmp").unwrap());
-        let (number, text) = self.fresh(content);
         self.make(who, plain, &beside, Some(Data::inline(text)), number)?;
         // A file of that name may have been there, left by a save of a tombstone's name.
         let expects_save = !plain.0.contains_key(&beside);
-        let plain = Plain::of(&self.replicas[who]);
+        let shot = self.replicas[who].shot();
+        let plain = &shot.plain;
         let mut expected = plain.clone();
         let plan = Plan {
             told: format!("save {path:?} {number}"),
-            expected: expected.rename(&beside, &path).map(|()| expected),
+            expected: expected.rename(&beside, path).map(|()| expected),
             tow: false,
             makes: None,
             clean: None,
         };
-        let (dir, name) = ends(&plain, &beside);
-        let (new_dir, new_name) = ends(&plain, &path);
-        let links = plain.0.values().filter(|item| shows_same(item, plain.0.get(&path))).count();
+        let (dir, name) = ends(plain, &beside);
+        let (new_dir, new_name) = ends(plain, path);
+        let links = plain.0.values().filter(|item| shows_same(item, plain.0.get(path))).count();
         let mut saved = false;
-        self.execute(who, &plain, plan, |tree, draw| {
+        self.execute(who, plain, plan, |tree, draw| {
             let done = tree.rename((&dir, name), (&new_dir, new_name), Replace::Allowed, None, draw)?;
             saved = matches!(done.value, Renamed::Saved { .. });
             Ok(same(done, None))
@@ -367,18 +398,16 @@ impl World {
         act: impl FnOnce(&mut Tree, &mut dyn FnMut() -> [u8; 12]) -> Ran,
     ) -> Check {
         self.tell(format!("{who}: {}", plan.told));
-        let before = self.replicas[who].nodes();
-        let paths = self.replicas[who].paths();
+        let before = self.replicas[who].shot();
         let ran = self.replicas[who].operate(act);
         match (ran, plan.expected) {
             (Ok(done), Ok(expected)) => {
-                let after = Plain::of(&self.replicas[who]);
-                expected.agrees(&after, plan.tow, !self.unique)?;
-                check_touched(&paths, &self.replicas[who], &done.touched)?;
-                self.note(who, (plain, &before), plan.makes, done.delta.as_ref(), plan.clean);
-                Ok(())
+                let after = self.replicas[who].shot();
+                expected.agrees(&after.plain, plan.tow, !self.unique)?;
+                check_touched(&before.paths, &self.replicas[who], &done.touched)?;
+                self.note(who, (plain, &before.nodes), plan.makes, done.delta.as_ref(), plan.clean)
             }
-            (Err(_), Err(Refused)) if before == self.replicas[who].nodes() => Ok(()),
+            (Err(_), Err(Refused)) if before.nodes == self.replicas[who].nodes() => Ok(()),
             (Err(error), Err(Refused)) => Err(format!("refused with {error}, and changed something")),
             (Err(error), Ok(_)) => Err(format!("refused with {error} what POSIX does")),
             (Ok(_), Err(Refused)) => Err("did what POSIX refuses".into()),
@@ -393,12 +422,14 @@ impl World {
         makes: Option<u64>,
         delta: Option<&Delta>,
         clean: Option<(Path, What)>,
-    ) {
+    ) -> Check {
+        self.note_names(nodes_before, delta)?;
         let replica = &mut self.replicas[who];
-        let now = Plain::of(replica);
+        let shot = replica.shot();
+        let now = &shot.plain;
         let after = now.tokens();
         let simple = clean.and_then(|(path, what)| Some((simple_token(before, &path)?, what)));
-        let mut number = self.next_token * 1000;
+        let mut number = (self.next_token * 8 + who as u64) * 1000;
         let mut next = || {
             number += 1;
             number
@@ -448,6 +479,21 @@ impl World {
         let live = |handle: &Handle| scene.is_live(&handle.node).unwrap();
         let handles = replica.handles.iter().filter(|handle| live(handle)).cloned().collect();
         replica.handles = handles;
+        Ok(())
+    }
+
+    /// Notes which nodes an operation made, and which it named.
+    fn note_names(&mut self, before: &AllNodes, delta: Option<&Delta>) -> Check {
+        let Some(delta) = delta else { return Ok(()) };
+        for (id, change) in &delta.changes {
+            if !before.contains_key(id) && !self.made.insert(*id) {
+                return Err(format!("{id:?} is made a second time"));
+            }
+            if before.contains_key(id) && change.places.added.iter().any(|(_, place)| place.is_at()) {
+                self.named.entry(*id).or_default().authors.insert(delta.replica);
+            }
+        }
+        Ok(())
     }
 }
 

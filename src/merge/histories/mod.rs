@@ -1,13 +1,16 @@
 //! Random histories of several replicas, held against oracles that know nothing of the rules' making.
 //!
 //! A history is a list of [`Step`]s, each a few small numbers taken modulo what there is to choose from, so
-//! that it shrinks by leaving steps out and lowering numbers. `BOSR_HISTORIES=n` runs more of them,
-//! `BOSR_SEED=n` replays one; a failure prints the seed and the shortest history found.
+//! that it shrinks by leaving steps out and lowering numbers. A failure prints its seed and the shortest
+//! history found; `BOSR_SEED=n` replays one. `scripts/soak merge` runs as many as there is time for.
 
 mod cases;
 mod choose;
+mod exhaustive;
 mod plain;
+mod replica;
 mod scratch;
+mod soak;
 mod tokens;
 mod world;
 
@@ -59,12 +62,30 @@ pub(super) enum Act {
     TombstoneRestore,
     TombstoneMove,
     Prune,
+    /// Comes back with what was durable when a peer last pulled, and with the journal or without.
     Crash,
+    /// Comes back as it was at an earlier pull: another life.
+    Restore,
+    /// Cuts the network in two, or mends it.
+    Cut,
+    /// One takes over the state of another.
     Pull,
+    /// Both do.
+    Meet,
+    /// A state that was handed over before arrives once more.
+    Deliver,
+}
+
+impl Act {
+    /// Whether it is no operation on the tree.
+    fn is_of_several(self) -> bool {
+        use Act::{Crash, Cut, Deliver, Meet, Prune, Pull, Restore};
+        matches!(self, Prune | Crash | Restore | Cut | Pull | Meet | Deliver)
+    }
 }
 
 /// How often each is drawn.
-const WEIGHTS: [(Act, usize); 20] = [
+const WEIGHTS: [(Act, usize); 24] = [
     (Act::Create, 10),
     (Act::Mkdir, 5),
     (Act::Symlink, 1),
@@ -84,7 +105,11 @@ const WEIGHTS: [(Act, usize); 20] = [
     (Act::TombstoneMove, 2),
     (Act::Prune, 4),
     (Act::Crash, 2),
-    (Act::Pull, 28),
+    (Act::Restore, 1),
+    (Act::Cut, 2),
+    (Act::Pull, 25),
+    (Act::Meet, 4),
+    (Act::Deliver, 2),
 ];
 
 /// One step: who does what, and three choices.
@@ -116,7 +141,7 @@ impl fmt::Debug for History {
 impl History {
     fn random(seed: u64, longest: usize) -> History {
         let mut dice = Dice::new(seed);
-        let replicas = [2, 2, 3, 3, 4][dice.below(5)];
+        let replicas = [2, 2, 2, 3, 3, 3, 4, 5][dice.below(8)];
         let base = if dice.below(3) == 0 { 0 } else { 1 + dice.below(5) };
         let unique = dice.below(3) > 0;
         let count = base + 4 + dice.below(longest - 3);
@@ -184,31 +209,55 @@ fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Runs `count` histories of up to `longest` steps from the seed of the day on.
-fn run_histories(first: u64, count: u64, longest: usize) {
-    let seeds = match variable("BOSR_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => first..first + variable("BOSR_HISTORIES").unwrap_or(count),
-    };
-    for seed in seeds {
-        let history = History::random(seed, longest);
-        if history.run().is_err() {
-            let short = history.shrink();
-            let why = short.run().err().unwrap_or_default();
-            panic!(
-                "BOSR_SEED={seed} fails; shortest found: {short:?}\n{}\n{why}",
-                World::new(&short).told(&short)
-            );
-        }
+/// Seeds from here on make long histories.
+const LONG: u64 = 1 << 40;
+
+/// The history that a seed makes.
+fn history(seed: u64) -> History {
+    History::random(seed, if seed < LONG { 16 } else { 60 })
+}
+
+/// Runs one history; a failure says how to replay it, and the shortest one found.
+fn run_seed(seed: u64) -> History {
+    let history = history(seed);
+    if history.run().is_err() {
+        let short = history.shrink();
+        let why = short.run().err().unwrap_or_default();
+        panic!(
+            "BOSR_SEED={seed} fails; shortest found: {short:?}\n{}\n{why}",
+            World::new(&short).told(&short)
+        );
+    }
+    history
+}
+
+/// Runs the histories of a range of seeds, or of it only the one that `BOSR_SEED` names.
+fn run_seeds(seeds: std::ops::Range<u64>) {
+    match variable("BOSR_SEED") {
+        Some(seed) if seeds.contains(&seed) => drop(run_seed(seed)),
+        Some(_) => {}
+        None => seeds.for_each(|seed| drop(run_seed(seed))),
     }
 }
 
-#[test]
-fn short_histories_keep_every_promise() {
-    run_histories(1, 20_000, 16);
+/// Tests that each take a share of the seeds, to run beside each other.
+macro_rules! share_seeds {
+    ($from:expr, $each:expr, $($name:ident $index:expr),+) => {
+        $(
+            #[test]
+            fn $name() {
+                run_seeds($from + $index * $each..$from + ($index + 1) * $each);
+            }
+        )+
+    };
 }
 
-#[test]
-fn long_histories_keep_every_promise() {
-    run_histories(10_000_000, 300, 60);
+mod short_histories_keep_every_promise {
+    use super::run_seeds;
+    share_seeds!(0, 6_500, part_1 0, part_2 1, part_3 2, part_4 3, part_5 4, part_6 5, part_7 6, part_8 7);
+}
+
+mod long_histories_keep_every_promise {
+    use super::{LONG, run_seeds};
+    share_seeds!(LONG, 250, part_1 0, part_2 1);
 }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::scratch::Shown;
-use super::world::{Check, Replica};
+use super::replica::AllNodes;
+use super::scratch::{Paths, Shown};
+use super::world::Check;
 use crate::vault::view::naming::may_be_tombstone;
 use crate::vault::{Content, Data, Name};
 
@@ -30,18 +31,18 @@ pub(super) struct Refused;
 type Outcome = Result<(), Refused>;
 
 impl Plain {
-    /// What a replica shows.
-    pub(super) fn of(replica: &Replica) -> Plain {
-        let item = |shown: Shown| {
-            let data = match &shown {
+    /// What paths show, with the contents.
+    pub(super) fn of(nodes: &AllNodes, paths: &Paths) -> Plain {
+        let item = |shown: &Shown| {
+            let data = match shown {
                 Shown::Directory(_) => None,
                 Shown::File { node, stamp } | Shown::Tombstone { node, stamp } => {
-                    replica.tree.node(node).unwrap().unwrap().data.at(stamp).cloned()
+                    nodes[node].data.at(stamp).cloned()
                 }
             };
-            Item { shown, data }
+            Item { shown: shown.clone(), data }
         };
-        Plain(replica.paths().into_iter().map(|(path, shown)| (path, item(shown))).collect())
+        Plain(paths.iter().map(|(path, shown)| (path.clone(), item(shown))).collect())
     }
 
     fn is_directory(&self, path: &[Name]) -> bool {
@@ -52,13 +53,17 @@ impl Plain {
         self.0.keys().any(|other| other.len() > path.len() && other.starts_with(path))
     }
 
-    fn in_directory(&self, path: &Path) -> Outcome {
-        let above = path.len().checked_sub(1).and_then(|len| path.get(..len)).ok_or(Refused)?;
-        if self.is_directory(above) { Ok(()) } else { Err(Refused) }
+    /// Whether what is above a path is a directory.
+    pub(super) fn in_directory(&self, path: &Path) -> bool {
+        path.split_last().is_some_and(|(_, above)| self.is_directory(above))
+    }
+
+    fn require_directory(&self, path: &Path) -> Outcome {
+        if self.in_directory(path) { Ok(()) } else { Err(Refused) }
     }
 
     pub(super) fn make(&mut self, path: &Path, shown: Shown, data: Option<Data>) -> Outcome {
-        self.in_directory(path)?;
+        self.require_directory(path)?;
         if self.0.contains_key(path) {
             return Err(Refused);
         }
@@ -119,7 +124,7 @@ impl Plain {
 
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> Outcome {
         let item = self.0.get(from).ok_or(Refused)?;
-        self.in_directory(to)?;
+        self.require_directory(to)?;
         if from == to || self.0.get(to).is_some_and(|target| same_inode(target, item)) {
             return Ok(());
         }

@@ -11,6 +11,7 @@ mod create;
 mod device;
 mod edit;
 mod prune;
+mod reclaim;
 mod remove;
 mod rename;
 mod settle;
@@ -18,8 +19,8 @@ mod tombstone;
 mod write;
 
 pub use create::NewNode;
+pub use reclaim::{Difference, may_reclaim};
 pub use rename::{Renamed, Replace};
-pub(super) use write::plain_attr;
 pub use write::{AttrPatch, MAX_XATTRS, Write};
 
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
-use crate::merge::commit::{join_touched, stage};
+use crate::merge::commit::{differences, join_touched, stage};
 
 /// Two hosts with `/f` and `/g` in common and `more` files that only `a` has; then `a` writes to both.
 fn two(more: usize) -> (Arc<Vault>, Arc<Vault>) {
@@ -31,7 +31,8 @@ fn merge_between(a: &Arc<Vault>, b: &Arc<Vault>) {
     let publishing = b.publishing();
     let local = publishing.commit().unwrap();
     let theirs = b.load_commit(&remote).unwrap();
-    let staged = stage(b, &publishing, &local, theirs, remote).unwrap();
+    let differences = differences(b, &local, &theirs).unwrap();
+    let staged = stage(b, &publishing, &local, theirs, remote, differences).unwrap();
     let is_staged = staged.changes.len() >= 1000;
     put(b, "/f", b"f of b");
     let first = AtomicBool::new(true);
