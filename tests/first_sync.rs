@@ -17,7 +17,10 @@ fn an_empty_device_receives_a_real_tree() {
     a.mount();
     tree::fill(&a.mountpoint(), 5_000, 300_000_000);
     // What the sources lack of 500 MB.
-    support::shell(&a.mountpoint(), "head -c 100000000 /dev/urandom > more.bin");
+    support::shell(&a.mountpoint(), "head -c 200000000 /dev/urandom > more.bin");
+    let (files, bytes) = tree::size(&a.mountpoint());
+    eprintln!("{files} files with {bytes} bytes");
+    assert!(files >= 5_000 && bytes >= 500_000_000, "{files} files with {bytes} bytes are no real tree");
     let listen = format!("{}:4747", Link::ADDRESSES[0]);
     b.join(&a, Some(&listen));
     b.mount();

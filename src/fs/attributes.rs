@@ -13,12 +13,10 @@ use super::core::Core;
 use super::errors::Failure;
 use super::facts::{Facts, nanos};
 use super::inodes::Subject;
+use super::virtual_attributes::OWN;
 use crate::ambient::WallNanos;
 use crate::vault::Attr;
 use crate::vault::AttrPatch;
-
-/// Names of extended attributes that are this filesystem's own: never stored, never set.
-const OWN_XATTRS: &[u8] = b"user.bosr.";
 
 impl Core {
     /// Changes attributes, all or none.
@@ -184,6 +182,11 @@ impl Core {
 
     /// The value of an extended attribute.
     pub(super) fn xattr(&self, inode: Inode, name: &OsStr) -> Result<Xattr, Failure> {
+        if name.as_bytes().starts_with(OWN) {
+            let subject = self.inodes.lock().find(inode).ok_or(Error::Stale)?.subject;
+            let value = self.virtual_attribute(subject, name.as_bytes())?;
+            return Ok(value.map(Xattr).ok_or(Error::NoAttribute)?);
+        }
         let attr = self.attr(inode)?;
         Ok(attr.xattrs.get(name.as_bytes()).cloned().map(Xattr).ok_or(Error::NoAttribute)?)
     }
@@ -192,6 +195,11 @@ impl Core {
     pub(super) fn xattrs(&self, inode: Inode) -> Result<Xattr, Failure> {
         let mut names = Vec::new();
         for name in self.attr(inode)?.xattrs.keys() {
+            names.extend_from_slice(name);
+            names.push(0);
+        }
+        let subject = self.inodes.lock().find(inode).ok_or(Error::Stale)?.subject;
+        for name in self.virtual_names(subject)? {
             names.extend_from_slice(name);
             names.push(0);
         }
@@ -215,7 +223,7 @@ impl Core {
 /// Whether an extended attribute of this name can be stored. Access control lists are not: the kernel would
 /// not obey them.
 fn storable(name: &[u8]) -> Result<(), Error> {
-    if name.starts_with(OWN_XATTRS) {
+    if name.starts_with(OWN) {
         return Err(Error::NotPermitted);
     }
     let known = [&b"user."[..], b"trusted.", b"security."];

@@ -87,6 +87,16 @@ impl Facts {
         Facts { subject, shows: Some(stamp), attr, kind, size, links, device }
     }
 
+    /// Of something in a past tree, which nobody can change. No data: a directory.
+    pub(super) fn past(subject: Subject, attr: Attr, data: Option<&Data>, node: Option<&Node>) -> Facts {
+        let is_link = matches!(data, Some(Data::Target(_)));
+        let attr = Attr { mode: if is_link { attr.mode } else { attr.mode & !0o222 }, ..attr };
+        match (data, node) {
+            (Some(data), Some(node)) => Facts::of_data(subject, Stamp::default(), data, attr, node),
+            _ => Facts::directory(subject, attr),
+        }
+    }
+
     /// Directories count one link, as filesystems do that do not count subdirectories.
     fn directory(subject: Subject, attr: Attr) -> Facts {
         Facts { subject, shows: None, attr, kind: FileKind::Directory, size: 4096, links: 1, device: 0 }

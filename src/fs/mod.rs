@@ -10,6 +10,7 @@
 //! change times over a remount. See `docs/SEMANTICS.md`.
 
 mod attributes;
+pub mod beyond;
 mod budget;
 mod core;
 mod data;
@@ -28,6 +29,7 @@ mod readers;
 mod renames;
 mod syncer;
 mod unlogged;
+mod virtual_attributes;
 mod workers;
 
 use std::sync::Arc;
@@ -35,6 +37,7 @@ use std::sync::Arc;
 use bosr_mount::Invalidator;
 use parking_lot::Mutex;
 
+use self::beyond::Beyond;
 use self::core::Core;
 pub use self::core::Ownership;
 use self::fold::Folds;
@@ -44,6 +47,7 @@ use crate::vault::{FoldSource, Result, Vault};
 #[derive(Debug)]
 pub struct MountedVault {
     core: Arc<Core>,
+    beyond: Arc<Beyond>,
     invalidating: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
@@ -56,7 +60,13 @@ impl MountedVault {
         let core = Arc::new(Core::new(Arc::clone(&vault), ownership)?);
         core.set_origin(vault.subscribe(core.invalidations.clone()));
         vault.set_fold_source(Some(Arc::new(Folds(Arc::downgrade(&core)))));
-        Ok(Arc::new(MountedVault { core, invalidating: Mutex::new(None) }))
+        let beyond = Arc::new(Beyond::start(core.now())?);
+        Ok(Arc::new(MountedVault { core, beyond, invalidating: Mutex::new(None) }))
+    }
+
+    /// Shows a file `name` in `.bosr/`, whose content `source` makes each time it is opened.
+    pub fn show(&self, name: &str, source: beyond::Source) {
+        self.beyond.show(name, source);
     }
 
     /// Tells the kernel of one mount, from now on, what changes without it.

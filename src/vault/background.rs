@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::error::Result;
 use super::schedule::Schedule;
+use super::stored_view;
 use super::vault::Vault;
 
 /// How long a failed commit or flush waits before it is tried again.
@@ -39,6 +40,14 @@ impl Vault {
                 tracing::warn!(%error, "a commit failed; it will be tried again");
                 self.timing.lock().commit_not_before = self.now() + RETRY;
             }
+            self.store_view_or_warn(stored_view::MANY);
+        }
+    }
+
+    /// The index is derived: a failure costs memory now and time at the next opening, no more.
+    fn store_view_or_warn(&self, many: usize) {
+        if let Err(error) = self.store_view(many) {
+            tracing::warn!(%error, "the view's index could not be stored; it will be worked out anew");
         }
     }
 
@@ -68,6 +77,7 @@ impl Vault {
         self.stop();
         let committed = self.fold_and_commit(true).map(drop);
         let synced = self.sync();
+        self.store_view_or_warn(0);
         let closed = self.store.close().map_err(Into::into);
         committed.and(synced).and(closed)
     }

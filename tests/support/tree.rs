@@ -47,6 +47,13 @@ fn count(folder: &Path) -> usize {
     shell(folder, "find . -type f | wc -l").trim().parse().unwrap()
 }
 
+/// How many files there are, and how many bytes they occupy, holes left out.
+pub(crate) fn size(folder: &Path) -> (u64, u64) {
+    let sizes = shell(folder, "find . -type f ! -name sparse -printf '%s\\n'");
+    let sizes = sizes.lines().map(|line| line.parse::<u64>().unwrap());
+    sizes.fold((0, 0), |(files, bytes), size| (files + 1, bytes + size))
+}
+
 /// Fails unless two trees are equal: names, contents, modes, times, targets, links.
 pub(crate) fn assert_same(a: &Path, b: &Path) {
     run(Command::new("diff").args(["-r", "--no-dereference"]).arg(a).arg(b));

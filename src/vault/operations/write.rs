@@ -57,7 +57,7 @@ pub struct Write {
 }
 
 /// The attributes of a node that nobody gave any: the root of a new vault.
-pub(super) fn plain_attr() -> Attr {
+pub(in crate::vault) fn plain_attr() -> Attr {
     Attr { mode: 0o755, uid: 0, gid: 0, mtime: 0, birth: 0, xattrs: BTreeMap::new() }
 }
 

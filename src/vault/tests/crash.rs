@@ -111,6 +111,9 @@ fn work(vault: &Arc<Vault>, peer: &Arc<Vault>, record: &mut Record) -> Result<()
     record.synced();
     vault.fold(Origin::VAULT, &second, content, 9, AttrPatch::default())?;
 
+    // The view's index goes from commit to commit.
+    vault.store_view(0)?;
+
     // Names.
     let root = NodeId::ROOT;
     let d = vault.find(b"/d")?.node();
@@ -135,6 +138,7 @@ fn work(vault: &Arc<Vault>, peer: &Arc<Vault>, record: &mut Record) -> Result<()
 
     record.remove("/c");
     vault.edit(Origin::VAULT, |tree, draw| tree.unlink(&root, &name("c"), draw))?;
+    vault.store_view(0)?;
     vault.commit()?;
     record.synced();
     record.remove("/peer");

@@ -5,6 +5,7 @@ mod lives;
 mod meanwhile;
 mod meeting;
 mod replay;
+mod stored_view;
 mod threads;
 
 use std::collections::BTreeMap;

@@ -56,12 +56,30 @@ pub struct Listed {
 pub struct Conflict {
     /// The directory, from the root.
     pub directory: Vec<Name>,
+    /// The directory's node: of a united one, its front.
+    pub front: NodeId,
     /// The tombstone in it.
     pub tombstone: Tombstone,
     /// Who wrote the version.
     pub device: String,
     /// The rule that put it beside the name.
     pub rule: u8,
+}
+
+impl Conflict {
+    /// The path of what has the name, from the root.
+    pub fn path(&self) -> Vec<Name> {
+        self.beside(&self.tombstone.beside)
+    }
+
+    /// The path of the tombstone file, from the root.
+    pub fn tombstone_path(&self) -> Vec<Name> {
+        self.beside(&self.tombstone.name)
+    }
+
+    fn beside(&self, name: &Name) -> Vec<Name> {
+        self.directory.iter().chain([name]).cloned().collect()
+    }
 }
 
 impl Scene<'_> {
@@ -108,19 +126,19 @@ impl Scene<'_> {
         let mut complete_to = u64::MAX;
         for member in group.members() {
             let mut count = 0;
-            self.rows.scan(member, from, &mut |key, _| {
-                if key.hash > complete_to {
-                    return ControlFlow::Break(());
+            self.rows.scan(member, from, &mut |seen| {
+                if seen.hash > complete_to {
+                    return Ok(ControlFlow::Break(()));
                 }
-                if !self.marks.displaced.contains(&key.node)
-                    && names.insert((key.hash, key.name.clone()), None).is_none()
+                if !self.marks.displaced.contains(&seen.node)
+                    && names.insert((seen.hash, seen.to_name()?), None).is_none()
                 {
                     count += 1;
                     if count == enough {
-                        complete_to = complete_to.min(key.hash & !RANK | RANK);
+                        complete_to = complete_to.min(seen.hash & !RANK | RANK);
                     }
                 }
-                ControlFlow::Continue(())
+                Ok(ControlFlow::Continue(()))
             })?;
         }
         if group.has(&NodeId::ROOT) {
@@ -168,13 +186,26 @@ impl Scene<'_> {
         let mut conflicts = Vec::new();
         for (front, group) in groups {
             let Some(directory) = self.path(&front)? else { continue };
-            for tombstone in self.tombstones(&group)?.iter().cloned() {
-                let device = self.device_name(&tombstone.stamp);
-                conflicts.push(Conflict { directory: directory.clone(), tombstone, device, rule: 5 });
+            for tombstone in self.tombstones(&group)?.iter() {
+                conflicts.push(self.conflict_in(directory.clone(), front, tombstone));
             }
         }
         conflicts.sort_by(|a, b| (&a.directory, &a.tombstone.name).cmp(&(&b.directory, &b.tombstone.name)));
         Ok(conflicts)
+    }
+
+    /// What a tombstone of a directory is the losing side of; `None` in a directory that shows nowhere.
+    ///
+    /// # Errors
+    /// Of index and nodes.
+    pub fn conflict(&self, group: &Group, tombstone: &Tombstone) -> Result<Option<Conflict>> {
+        let front = group.front();
+        Ok(self.path(&front)?.map(|directory| self.conflict_in(directory, front, tombstone)))
+    }
+
+    fn conflict_in(&self, directory: Vec<Name>, front: NodeId, tombstone: &Tombstone) -> Conflict {
+        let device = self.device_name(&tombstone.stamp);
+        Conflict { directory, front, tombstone: tombstone.clone(), device, rule: 5 }
     }
 
     /// Every group of more than one directory, and the root's if anything is shown as or moved to the root.

@@ -7,14 +7,14 @@ use super::super::{Kind, Name, Node, NodeId, NodeSource, Stamp};
 use super::beside::Beside;
 use super::claims::{self, Claim};
 use super::naming::may_be_tombstone;
-use super::rows::{ClaimRows, NameHash};
+use super::rows::{NameHash, Rows};
 use super::{Entry, Marks};
 use std::sync::Arc;
 
 /// The tree as it stands: the view's index with the nodes it is of.
 #[derive(Clone, Copy)]
 pub struct Scene<'a> {
-    pub(super) rows: &'a dyn ClaimRows,
+    pub(super) rows: &'a Rows,
     pub(super) marks: &'a Marks,
     pub(super) names: &'a dyn NameHash,
     pub(super) beside: &'a Beside,
@@ -97,9 +97,10 @@ impl Scene<'_> {
     pub(super) fn has_row(&self, id: &NodeId, claim: &Claim) -> Result<bool> {
         let mut found = false;
         let hash = self.hash(&claim.name);
-        self.rows.scan(&claim.parent, hash, &mut |key, _| {
-            found = key.hash == hash && key.node == *id && key.name == claim.name;
-            if found || key.hash != hash { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        self.rows.scan(&claim.parent, hash, &mut |seen| {
+            found = seen.hash == hash && seen.node == *id && *seen.name == *claim.name;
+            let over = found || seen.hash != hash;
+            Ok(if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
         Ok(found)
     }
@@ -110,9 +111,9 @@ impl Scene<'_> {
     /// Of the index.
     pub fn has_no_rows(&self, parent: &NodeId) -> Result<bool> {
         let mut empty = true;
-        self.rows.scan(parent, 0, &mut |_, _| {
+        self.rows.scan(parent, 0, &mut |_| {
             empty = false;
-            ControlFlow::Break(())
+            Ok(ControlFlow::Break(()))
         })?;
         Ok(empty)
     }
@@ -179,14 +180,14 @@ impl Scene<'_> {
         let hash = self.hash(name);
         let mut found: Vec<Claimed> = Vec::new();
         for member in group.members() {
-            self.rows.scan(member, hash, &mut |key, row| {
-                if key.hash != hash {
-                    return ControlFlow::Break(());
+            self.rows.scan(member, hash, &mut |seen| {
+                if seen.hash != hash {
+                    return Ok(ControlFlow::Break(()));
                 }
-                if key.name == *name && !self.marks.displaced.contains(&key.node) {
-                    found.push(Claimed { node: key.node, stamp: row.stamp, kind: row.kind });
+                if *seen.name == **name && !self.marks.displaced.contains(&seen.node) {
+                    found.push(Claimed { node: seen.node, stamp: seen.row.stamp, kind: seen.row.kind });
                 }
-                ControlFlow::Continue(())
+                Ok(ControlFlow::Continue(()))
             })?;
         }
         if group.has(&NodeId::ROOT) {
