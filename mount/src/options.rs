@@ -19,20 +19,19 @@ const MAX_BACKGROUND: u16 = 1024;
 /// - Async read, async direct I/O, parallel directory operations: nothing waits that need not.
 /// - Readdirplus where the kernel thinks that attributes will be needed; symbolic links cached.
 /// - Explicit invalidation: pages go when they are invalidated, not whenever a size or time differs.
-/// - `O_TRUNC` is part of open, and not a second request.
 /// - `HANDLE_KILLPRIV_V2`: the filesystem clears set-id bits. Else the kernel asks for an extended
 ///   attribute (`security.capability`) before every write, and not once a file.
 ///
 /// Not asked for: the writeback cache, with which the kernel owns size and times and writes stale pages over
-/// what a peer changed; locks, which the kernel keeps by itself if not asked; automatic invalidation.
-const WANTED: [InitFlags; 8] = [
+/// what a peer changed; locks, which the kernel keeps by itself if not asked; automatic invalidation; `O_TRUNC`
+/// as part of open, since the kernel would ask for the cut before it finds that the file is being executed.
+const WANTED: [InitFlags; 7] = [
     InitFlags::FUSE_ASYNC_READ,
     InitFlags::FUSE_ASYNC_DIO,
     InitFlags::FUSE_PARALLEL_DIROPS,
     InitFlags::FUSE_DO_READDIRPLUS.union(InitFlags::FUSE_READDIRPLUS_AUTO),
     InitFlags::FUSE_CACHE_SYMLINKS,
     InitFlags::FUSE_EXPLICIT_INVAL_DATA,
-    InitFlags::FUSE_ATOMIC_O_TRUNC,
     InitFlags::FUSE_HANDLE_KILLPRIV_V2,
 ];
 

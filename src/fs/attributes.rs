@@ -41,13 +41,13 @@ impl Core {
             if patch != AttrPatch::default() {
                 core.set_patch(inode, &patch)?;
             }
-            let accessed = changes.accessed.map(|time| core.moment(time));
-            {
-                let mut inodes = core.inodes.lock();
-                inodes.touch(inode, core.now());
-                if let Some(time) = accessed {
-                    inodes.set_accessed(inode, time);
-                }
+            let node = facts.subject.node();
+            core.times.changed(&node, core.now());
+            if let Some(time) = changes.accessed {
+                core.times.accessed(&node, core.moment(time));
+            }
+            if changes.modified.is_some() {
+                core.times.modified(&node);
             }
             facts = core.facts_again(inode)?;
             Ok(facts.entry(core, inode))
@@ -55,8 +55,7 @@ impl Core {
     }
 
     fn facts_again(&self, inode: Inode) -> Result<Facts, Failure> {
-        let subject = self.inodes.lock().find(inode).ok_or(Error::Stale)?.subject;
-        Ok(self.vault.read(|tree| Facts::of(self, tree, subject))?)
+        Ok(self.facts(inode)?)
     }
 
     fn moment(&self, time: SetTime) -> WallNanos {
@@ -86,7 +85,7 @@ impl Core {
         let (node, file, orphan) = {
             let inodes = self.inodes.lock();
             let known = inodes.find(inode).ok_or(Error::Stale)?;
-            (known.subject.node(), known.file.clone(), known.orphan)
+            (known.subject.node(), known.file.clone(), known.orphan.is_some())
         };
         let mut patch = patch.clone();
         if let Some(file) = &file {
@@ -102,7 +101,11 @@ impl Core {
                 patch.mtime = None;
             }
         }
-        if orphan || patch == AttrPatch::default() {
+        if let Some(orphan) = self.inodes.lock().orphaned(inode).filter(|_| orphan) {
+            patch.apply(&mut orphan.attr);
+            return Ok(());
+        }
+        if patch == AttrPatch::default() {
             return Ok(());
         }
         Ok(self.edit(&[], |tree, draw| tree.set_attr(&node, &patch, draw))?)
@@ -171,12 +174,13 @@ impl Core {
     }
 
     fn patch_xattr(&self, inode: Inode, name: &[u8], value: Option<Vec<u8>>) -> Result<(), Failure> {
-        if matches!(self.facts_again(inode)?.subject, Subject::Tombstone(..)) {
+        let subject = self.facts_again(inode)?.subject;
+        if matches!(subject, Subject::Tombstone(..)) {
             return Err(Error::NotPermitted.into());
         }
         let xattrs = BTreeMap::from([(name.to_vec(), value)]);
         self.set_patch(inode, &AttrPatch { xattrs, ..AttrPatch::default() })?;
-        self.inodes.lock().touch(inode, self.now());
+        self.times.changed(&subject.node(), self.now());
         Ok(())
     }
 
@@ -208,12 +212,12 @@ impl Core {
 
     /// The attributes behind a number.
     fn attr(&self, inode: Inode) -> Result<Attr, Failure> {
-        let (subject, file) = {
+        let (subject, file, orphan) = {
             let inodes = self.inodes.lock();
             let known = inodes.find(inode).ok_or(Error::Stale)?;
-            (known.subject, known.file.clone())
+            (known.subject, known.file.clone(), known.orphan.as_ref().map(|facts| facts.attr.clone()))
         };
-        if let Some(orphaned) = file.and_then(|file| file.state().orphan.clone()) {
+        if let Some(orphaned) = file.and_then(|file| file.state().orphan.clone()).or(orphan) {
             return Ok(orphaned);
         }
         Ok(self.vault.read(|tree| tree.attr(&subject.node()))?)

@@ -161,6 +161,14 @@ impl Filesystem for MountedVault {
         reply.answer(self.core.allocate(caller, at, length, how));
     }
 
+    fn copy_file_range(&self, caller: &Caller, from: Span, to: Span, length: u64, reply: Reply<Written>) {
+        if self.beyond.has(from.inode) || self.beyond.has(to.inode) {
+            // The kernel reads and writes instead.
+            return reply.fail(Error::Unsupported);
+        }
+        self.core.copy(caller, from, to, length, reply);
+    }
+
     fn lseek(&self, _: &Caller, inode: Inode, handle: Handle, seek: Seek, reply: Reply<Offset>) {
         if self.beyond.has(inode) {
             return self.beyond.seek(&self.core, handle, seek, reply);

@@ -7,11 +7,12 @@
 //! elsewhere is told to the kernel by a thread of its own (`invalidations`).
 //!
 //! Not promised here: locks (the kernel keeps them, for this machine only), access times that nobody set,
-//! change times over a remount. See `docs/SEMANTICS.md`.
+//! change times over a crash (`times`). See `docs/SEMANTICS.md`.
 
 mod attributes;
 pub mod beyond;
 mod budget;
+mod copies;
 mod core;
 mod data;
 mod errors;
@@ -28,6 +29,7 @@ mod names;
 mod readers;
 mod renames;
 mod syncer;
+mod times;
 mod unlogged;
 mod virtual_attributes;
 mod workers;
@@ -96,7 +98,7 @@ impl MountedVault {
     /// # Errors
     /// Of the vault; what could be folded is, and what could not is lost unless it was made durable.
     pub fn close(&self) -> Result<()> {
-        let folded = self.fold_all();
+        let folded = self.fold_all().and(self.core.keep_times());
         self.core.invalidations.close();
         self.core.vault.unsubscribe(self.core.origin());
         self.core.vault.set_fold_source(None);

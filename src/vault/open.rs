@@ -25,7 +25,7 @@ use super::records::{self, Identity};
 use super::stored_view::open_view;
 use super::vault::{Head, State, Vault};
 use super::view::{NodeUpdate, View};
-use super::{AttrPatch, Context, NodeId, Tree};
+use super::{Context, NodeId, Tree};
 use crate::ambient::Ambient;
 use crate::crypto::{DevicePublic, ObjectKind};
 use crate::store::{Damage, Recovery, Store};
@@ -208,9 +208,9 @@ impl Vault {
         self.journal.adopt(&run, leftover.first);
         let folded = match leftover.mtime {
             None => self.drop_run(&run).map(|()| None),
-            Some(mtime) => leftover.content(&self.contents, base.content).and_then(|content| {
-                self.fold(Origin::VAULT, &run, content, mtime, AttrPatch::default()).map(Some)
-            }),
+            Some(mtime) => leftover
+                .content(&self.contents, base.content)
+                .and_then(|content| self.fold(Origin::VAULT, &run, content, mtime, |_| {}).map(Some)),
         };
         if let Err(error) = &folded
             && !matches!(error, VaultError::Full | VaultError::Busy)

@@ -138,15 +138,17 @@ impl Vault {
             self.reschedule(|schedule, _| schedule.hurry());
             return Err(super::VaultError::Busy);
         }
-        self.operate(origin, operation, |_| Ends { fold: None, drops })
+        self.operate(origin, operation, |_| Ends { fold: None, drops }, || {})
     }
 
-    /// One operation, with what it does to dirty data.
+    /// One operation, with what it does to dirty data. `landed` is called once it is journalled, before anybody
+    /// can look at the tree.
     pub(super) fn operate<'e, R>(
         &self,
         origin: Origin,
         operation: impl FnOnce(&mut Tree, Draw<'_>) -> Result<Outcome<R>>,
         ends: impl FnOnce(&Outcome<R>) -> Ends<'e>,
+        landed: impl FnOnce(),
     ) -> Result<R> {
         let mut draw = || random(&*self.ambient.entropy);
         let outcome = {
@@ -162,6 +164,7 @@ impl Vault {
                 state.tree.take_back(outcome.undo)?;
                 return Err(error);
             }
+            landed();
             outcome
         };
         self.journalled(Schedule::operation);

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -99,6 +100,16 @@ impl Host {
     /// Mounts the vault in the background.
     pub(crate) fn mount(&self) {
         self.ok(&["mount", self.mountpoint().to_str().unwrap()]);
+    }
+
+    /// As [`mount`](Self::mount), with mount options.
+    pub(crate) fn mount_with(&self, options: &str) {
+        self.ok(&["mount", "-o", options, self.mountpoint().to_str().unwrap()]);
+    }
+
+    /// Lets other users reach this host's files, so far as each file's own permissions allow.
+    pub(crate) fn open_to_others(&self) {
+        fs::set_permissions(self.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     /// Unmounts it.

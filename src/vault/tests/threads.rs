@@ -135,7 +135,7 @@ fn dirty_data_is_folded_before_a_commit() {
         fn fold_ready(&self, _: bool) -> Result<()> {
             let ready = self.0.lock().take();
             if let Some((run, content)) = ready {
-                self.1.fold(Origin::VAULT, &run, content, 5, AttrPatch::default())?;
+                self.1.fold(Origin::VAULT, &run, content, 5, |_| {})?;
             }
             Ok(())
         }

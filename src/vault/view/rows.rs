@@ -2,7 +2,8 @@
 //!
 //! Rows are keyed by the directory that the claim names itself, before rules 3 and 4 move or unite
 //! directories, so that such a change moves no rows. [`Rows`] are those of a state that is kept elsewhere
-//! ([`RowSource`]: a vault has it in its database) under what changed since, in memory.
+//! ([`RowSource`]: a vault has it in its database) under what changed since, in memory. The claims of
+//! directories stand once more by themselves ([`RowKey::among_directories`]).
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Range;
@@ -32,6 +33,21 @@ impl RowKey {
         bytes.extend_from_slice(&node.0);
         bytes.extend_from_slice(name);
         RowKey(bytes.into_boxed_slice())
+    }
+
+    /// The key of the same claim where those of directories stand by themselves, so that they can be counted
+    /// without a look at the files beside them.
+    #[must_use]
+    pub fn among_directories(&self) -> Self {
+        let mut bytes = self.0.clone();
+        bytes.iter_mut().take(16).for_each(|byte| *byte = !*byte);
+        RowKey(bytes)
+    }
+
+    /// What stands for `parent` in [`RowKey::among_directories`]: the id of no node, since those of nodes are
+    /// drawn at random.
+    pub fn directories_of(parent: &NodeId) -> NodeId {
+        NodeId(parent.0.map(|byte| !byte))
     }
 
     /// What no key of `parent` with this hash or a greater one is below.

@@ -7,9 +7,12 @@ use super::super::{Kind, Name, Node, NodeId, NodeSource, Stamp};
 use super::beside::Beside;
 use super::claims::{self, Claim};
 use super::naming::may_be_tombstone;
-use super::rows::{NameHash, Rows};
+use super::rows::{NameHash, RowKey, Rows};
 use super::{Entry, Marks};
 use std::sync::Arc;
+
+/// Directories in a directory up to which they are counted.
+const MOST_COUNTED: u32 = 2000;
 
 /// The tree as it stands: the view's index with the nodes it is of.
 #[derive(Clone, Copy)]
@@ -226,6 +229,35 @@ impl Scene<'_> {
         }
         let tombstones = self.tombstones(group)?;
         Ok(tombstones.iter().find(|tombstone| tombstone.name == *name).cloned().map(Entry::Tombstone))
+    }
+
+    /// How many directories `dir` shows, or `None` if they are more than [`MOST_COUNTED`]. A directory whose own
+    /// directories are moved or united by rule is listed to count them; any other costs their rows.
+    ///
+    /// # Errors
+    /// Of index and nodes.
+    pub fn subdirectories(&self, dir: &NodeId) -> Result<Option<u32>> {
+        let group = self.group(dir)?;
+        let plain = self.marks.is_plain()
+            || matches!(group.members(), [only] if *only != NodeId::ROOT)
+                && self.marks.displaced.is_empty()
+                && !self.marks.collided.contains_key(dir);
+        let mut count = 0;
+        if plain {
+            self.rows.scan(&RowKey::directories_of(&group.front()), 0, &mut |_| {
+                count += 1;
+                Ok(if count > MOST_COUNTED { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            })?;
+            return Ok((count <= MOST_COUNTED).then_some(count));
+        }
+        let mut cookie = 0;
+        while count <= MOST_COUNTED {
+            let listed = self.list(dir, cookie, 1024)?;
+            let Some(last) = listed.last() else { return Ok(Some(count)) };
+            cookie = last.cookie;
+            count += listed.iter().filter(|entry| entry.kind == Kind::Directory).count() as u32;
+        }
+        Ok(None)
     }
 
     /// The directory above `dir` (`..`): a front. The root's is the root; of what is not shown, none.

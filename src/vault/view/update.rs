@@ -333,7 +333,11 @@ impl Work<'_> {
 
     fn put(&mut self, id: NodeId, kind: Kind, claim: &Claim) {
         let key = self.key(id, claim);
-        self.view.rows.put(key, Row { stamp: claim.stamp, kind, gone: claim.gone });
+        let row = Row { stamp: claim.stamp, kind, gone: claim.gone };
+        if kind == Kind::Directory {
+            self.view.rows.put(key.among_directories(), row);
+        }
+        self.view.rows.put(key, row);
         self.parents.insert(claim.parent);
         self.gained.push(claim.parent);
         // A directory that loses its name may have lived by what lives only by it.
@@ -342,6 +346,7 @@ impl Work<'_> {
 
     fn remove(&mut self, id: NodeId, claim: &Claim) {
         let key = self.key(id, claim);
+        self.view.rows.remove(key.among_directories());
         self.view.rows.remove(key);
         self.parents.insert(claim.parent);
         self.lost.push(claim.parent);
