@@ -208,7 +208,9 @@ mod tests {
             unlock: &|| Err(DaemonError::NoKey { store: String::new() }),
             listen: None,
             ambient: Ambient { clock: clock.clone(), ..Ambient::host() },
-            waiting: &|pid| drop(told.fetch_add(pid, Ordering::SeqCst)),
+            waiting: &|pid| {
+                told.fetch_add(pid, Ordering::SeqCst);
+            },
         };
         let on_its_way = Holder { pid: 7, socket: None };
         let silent = Holder { pid: 7, socket: Some("/s".into()) };
