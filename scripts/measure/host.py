@@ -16,7 +16,7 @@ from workspace import mounted
 class Host:
     """One device of a vault, all of it in `folder`."""
 
-    def __init__(self, folder, bosr, name, namespace=None, listen="off"):
+    def __init__(self, folder, bosr, name, namespace=None, listen="off", transport=None):
         self.folder, self.bosr, self.name = folder, bosr, name
         self.enter = ["nsenter", f"--net=/run/netns/{namespace}", "--"] if namespace else []
         self.mountpoint = os.path.join(folder, "mnt")
@@ -35,6 +35,8 @@ class Host:
             "XDG_RUNTIME_DIR": run_dir,
             "BOSR_LISTEN": listen,
         }
+        if transport:
+            self.env["BOSR_TRANSPORT"] = transport
 
     def call(self, *arguments, timeout=600):
         """Runs `bosr`, which must work, and gives what it printed."""

@@ -15,7 +15,7 @@ PAUSE = (0.05, 0.15)  # seconds; longer than an offer is held back
 DEADLINE = 20  # seconds until an edit counts as lost
 
 
-def edits(here, there, name, count, going=lambda: True):
+def edits(here, there, name, count, going=lambda: True, pause=PAUSE, deadline=DEADLINE):
     """Sorted seconds of up to `count` edits in the folder `here`, as the folder `there` shows them."""
     chance, delays = random.Random(name), []
     for index in range(count):
@@ -23,16 +23,17 @@ def edits(here, there, name, count, going=lambda: True):
             break
         new = index % 2 == 0
         file = f"{name} {index if new else 0}.txt"
-        delays.append(edit(os.path.join(here, file), os.path.join(there, file), f"{name}: edit {index}\n".encode()))
-        time.sleep(chance.uniform(*PAUSE))
+        text = f"{name}: edit {index}\n".encode()
+        delays.append(edit(os.path.join(here, file), os.path.join(there, file), text, deadline))
+        time.sleep(chance.uniform(*pause))
     return sorted(delays)
 
 
-def edit(mine, theirs, text):
+def edit(mine, theirs, text, deadline=DEADLINE):
     """Writes a file and gives the seconds from its close until the other side reads it."""
     with open(mine, "wb") as file:
         file.write(text)
-    return until(f"{os.path.basename(mine)} on the other side", lambda: read(theirs) == text, DEADLINE, 0.001)
+    return until(f"{os.path.basename(mine)} on the other side", lambda: read(theirs) == text, deadline, 0.001)
 
 
 def read(path):

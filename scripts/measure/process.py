@@ -72,12 +72,6 @@ class Running:
             self.process.kill()
             self.process.wait()
 
-    def cpu_seconds(self):
-        """User and system time it has used so far."""
-        with open(f"/proc/{self.pid}/stat") as stat:
-            fields = stat.read().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
 
 def end_on_signals():
     """Turns SIGTERM and SIGHUP into an exit that cleans up, as Ctrl-C does."""

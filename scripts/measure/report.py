@@ -62,8 +62,8 @@ def git_commit():
     return done.stdout.strip() or None
 
 
-def save(path, kind, content):
-    """Writes the findings as JSON. The schema only grows."""
+def save(path, kind, content, version=1):
+    """Writes the findings as JSON. The schema of a version only grows."""
     with open(path, "w") as file:
-        json.dump({"version": 1, "kind": kind, "machine": machine(), **content}, file, indent=1)
+        json.dump({"version": version, "kind": kind, "machine": machine(), **content}, file, indent=1)
         file.write("\n")
