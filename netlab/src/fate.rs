@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use crate::chance::Chance;
 use crate::condition::{Condition, Protocol};
 use crate::segment::{Carried, Frame};
 
@@ -11,31 +12,6 @@ const HELD_BACK: Duration = Duration::from_millis(2);
 /// How long packets are late by the same jitter. Drawn for each packet, it would settle at its upper end: what
 /// keeps the order waits for the latest.
 const STEADY: Duration = Duration::from_millis(20);
-
-/// A sequence of pseudo-random numbers (splitmix64).
-#[derive(Clone, Debug)]
-pub(crate) struct Chance(u64);
-
-impl Chance {
-    pub(crate) fn new(seed: u64) -> Chance {
-        Chance(seed)
-    }
-
-    /// Evenly spread from 0 to below 1.
-    fn share(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let high = u32::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap_or(0);
-        f64::from(high) / (f64::from(u32::MAX) + 1.0)
-    }
-
-    /// True in that share of cases. Asks for no number where it is certain.
-    fn hits(&mut self, share: f64) -> bool {
-        share > 0.0 && self.share() < share
-    }
-}
 
 /// Where a run of neighbouring segments goes.
 #[derive(Clone, Debug, PartialEq)]

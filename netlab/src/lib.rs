@@ -14,6 +14,7 @@
 //! so a run is like another of the same seed, not equal to it.
 #![allow(clippy::disallowed_methods, reason = "a lab of real clocks, real files and real waiting")]
 
+mod chance;
 pub mod command;
 pub mod condition;
 mod error;
@@ -27,6 +28,7 @@ pub mod serve;
 mod system;
 mod table;
 
+pub use chance::Chance;
 pub use condition::Condition;
 pub use error::LabError;
 pub use lab::{Lab, Plan};
