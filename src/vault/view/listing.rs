@@ -4,6 +4,7 @@
 //! the rank among names whose hashes differ in no higher bit, so an entry that is there throughout is listed
 //! exactly once however the directory changes meanwhile.
 
+use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
@@ -82,6 +83,15 @@ impl Conflict {
     }
 }
 
+/// What a name of a listing is.
+enum Shows<'t> {
+    /// The only claim of it.
+    Claim(NodeId, Kind),
+    /// Of several claims the one that the rules choose.
+    Chosen,
+    Tombstone(&'t Tombstone),
+}
+
 impl Scene<'_> {
     /// The entries of `dir` after `cookie` (0 for the start), `limit` at most.
     ///
@@ -95,7 +105,7 @@ impl Scene<'_> {
         let names = self.names_from(&group, from, limit.saturating_add(1 + RANK as usize), &tombstones)?;
         let mut listed = Vec::new();
         let (mut prefix, mut rank) = (None, 0);
-        for ((hash, name), tombstone) in names {
+        for ((hash, name), shows) in names {
             let slot = (hash & !RANK).max(FIRST_COOKIE);
             rank = if prefix == Some(slot) { (rank + 1).min(RANK) } else { 0 };
             prefix = Some(slot);
@@ -105,7 +115,7 @@ impl Scene<'_> {
             if listed.len() >= limit {
                 break;
             }
-            if let Some((kind, entry)) = self.listed_entry(&group, &name, tombstone)? {
+            if let Some((kind, entry)) = self.listed_entry(&group, &name, shows)? {
                 listed.push(Listed { cookie: slot + rank, name, kind, entry });
             }
         }
@@ -119,7 +129,7 @@ impl Scene<'_> {
         from: u64,
         enough: usize,
         tombstones: &'t [Tombstone],
-    ) -> Result<BTreeMap<(u64, Name), Option<&'t Tombstone>>> {
+    ) -> Result<BTreeMap<(u64, Name), Shows<'t>>> {
         let from = if from == FIRST_COOKIE { 0 } else { from };
         let mut names = BTreeMap::new();
         // Every member gives its first names; beyond the smallest last of them others may be missing.
@@ -130,13 +140,18 @@ impl Scene<'_> {
                 if seen.hash > complete_to {
                     return Ok(ControlFlow::Break(()));
                 }
-                if !self.marks.displaced.contains(&seen.node)
-                    && names.insert((seen.hash, seen.to_name()?), None).is_none()
-                {
-                    count += 1;
-                    if count == enough {
-                        complete_to = complete_to.min(seen.hash & !RANK | RANK);
+                if self.marks.displaced.contains(&seen.node) {
+                    return Ok(ControlFlow::Continue(()));
+                }
+                match names.entry((seen.hash, seen.to_name()?)) {
+                    Slot::Occupied(mut other) => drop(other.insert(Shows::Chosen)),
+                    Slot::Vacant(free) => {
+                        free.insert(Shows::Claim(seen.node, seen.row.kind));
+                        count += 1;
                     }
+                }
+                if count == enough {
+                    complete_to = complete_to.min(seen.hash & !RANK | RANK);
                 }
                 Ok(ControlFlow::Continue(()))
             })?;
@@ -144,24 +159,23 @@ impl Scene<'_> {
         if group.has(&NodeId::ROOT) {
             for node in &self.marks.displaced {
                 let name = self.directory_claim(node)?.map(|claim| claim.name);
-                names.extend(name.map(|name| ((self.hash(&name), name), None)));
+                names.extend(name.map(|name| ((self.hash(&name), name), Shows::Chosen)));
             }
         }
-        let more = tombstones.iter().map(|it| ((self.hash(&it.name), it.name.clone()), Some(it)));
+        let more = tombstones.iter().map(|it| ((self.hash(&it.name), it.name.clone()), Shows::Tombstone(it)));
         names.extend(more);
         names.retain(|(hash, _), _| (from..=complete_to).contains(hash));
         Ok(names)
     }
 
-    fn listed_entry(
-        &self,
-        group: &Group,
-        name: &Name,
-        tombstone: Option<&Tombstone>,
-    ) -> Result<Option<(Kind, Entry)>> {
-        if let Some(tombstone) = tombstone {
-            let kind = self.node(&tombstone.node)?.map_or(Kind::File, |node| node.kind);
-            return Ok(Some((kind, Entry::Tombstone(tombstone.clone()))));
+    fn listed_entry(&self, group: &Group, name: &Name, shows: Shows<'_>) -> Result<Option<(Kind, Entry)>> {
+        match shows {
+            Shows::Claim(node, kind) => return Ok(Some((kind, Entry::Node(node)))),
+            Shows::Chosen => {}
+            Shows::Tombstone(tombstone) => {
+                let kind = self.node(&tombstone.node)?.map_or(Kind::File, |node| node.kind);
+                return Ok(Some((kind, Entry::Tombstone(tombstone.clone()))));
+            }
         }
         let claims = self.claims_at(group, name)?;
         if let [only] = claims.as_slice() {
