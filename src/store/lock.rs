@@ -24,7 +24,7 @@ const LIMIT: usize = 8 << 10;
 pub struct Holder {
     /// Its process.
     pub pid: u32,
-    /// Its control socket; `None` while it does not listen yet, or no longer.
+    /// Its control socket; `None` while it does not listen yet.
     pub socket: Option<PathBuf>,
 }
 

@@ -2,7 +2,6 @@
 //! with an owner and without.
 
 mod check;
-mod conflicts;
 mod entries;
 mod files;
 mod history;
