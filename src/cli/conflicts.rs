@@ -19,5 +19,13 @@ pub(super) async fn run(context: &Context) -> Result<Exit, Problem> {
             .map(|c| vec![text::name(&c.path), text::name(&c.tombstone), c.device.clone(), c.rule.clone()]);
         text::columns(&rows.collect::<Vec<_>>(), &[])
     })?;
-    Ok(if conflicts.is_empty() { Exit::Done } else { Exit::Conflicts })
+    if conflicts.is_empty() {
+        return Ok(Exit::Done);
+    }
+    if !context.output.json {
+        let how =
+            "Decide with `bosr resolve PATH --keep current|tombstone|both`; `bosr merge --explain` says why.";
+        context.output.remark(how);
+    }
+    Ok(Exit::Conflicts)
 }

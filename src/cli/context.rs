@@ -54,6 +54,10 @@ impl Context {
             unlock: &|| self.unlock(),
             listen: listening.listen.clone(),
             ambient: self.ambient.clone(),
+            waiting: &|pid| {
+                self.output
+                    .remark(&format!("waiting for process {pid}, which is opening or closing the vault"));
+            },
         };
         Ok(reach(&self.target, need, &opening).await?)
     }

@@ -23,6 +23,7 @@ mod peer;
 mod problem;
 mod progress;
 mod put;
+mod resolve;
 mod serve;
 mod status;
 mod sync;
@@ -73,6 +74,7 @@ enum Command {
     Status(status::Status),
     /// List conflicts that wait for a person
     Conflicts,
+    Resolve(resolve::Resolve),
     Log(log::Log),
     /// Check everything that is stored
     Fsck,
@@ -133,6 +135,7 @@ async fn act(command: &Command, context: &context::Context) -> Result<Exit, Prob
         Command::Sync(sync) => sync.run(context).await,
         Command::Status(status) => status.run(context).await,
         Command::Conflicts => conflicts::run(context).await,
+        Command::Resolve(resolve) => resolve.run(context).await,
         Command::Log(log) => log.run(context).await,
         Command::Fsck => fsck::run(context).await,
         Command::Completions(completions) => completions.run().map(|()| Exit::Done),

@@ -7,8 +7,8 @@ use futures_util::Stream;
 use hyper::Method;
 
 use super::api::{
-    Checked, Conflict, Entry, Invitation, InvitationRequest, LogEntry, MountRequest, PeerAddress, PeerStatus,
-    Peers, Status, Stored, SyncProgress, Synced,
+    Checked, Conflict, Decided, Entry, Invitation, InvitationRequest, Keep, LogEntry, MountRequest,
+    PeerAddress, PeerStatus, Peers, Status, Stored, SyncProgress, Synced,
 };
 use super::client::{Call, Client};
 use super::error::DaemonError;
@@ -61,6 +61,12 @@ impl Client {
     /// The conflicts that wait for a person.
     pub async fn conflicts(&self) -> Result<Vec<Conflict>, DaemonError> {
         self.ask(Call::get("/v1/conflicts", &[])).await
+    }
+
+    /// Decides the conflicts at `paths`; all there are if none is given.
+    pub async fn resolve(&self, paths: &[&[u8]], keep: Keep) -> Result<Vec<Decided>, DaemonError> {
+        let query: Vec<_> = paths.iter().map(|path| ("path", *path)).collect();
+        self.ask(Call::new(Method::POST, "/v1/resolve", &query).with(&keep)?).await
     }
 
     /// The history, of the whole vault or of one path; newest first.

@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Serialize;
 
-use super::api::{Hello, InvitationRequest, MountRequest, PeerAddress, Peers, VERSION};
+use super::api::{Hello, InvitationRequest, Keep, MountRequest, PeerAddress, Peers, VERSION};
 use super::error::DaemonError;
 use super::query::Query;
 use super::service::{NewFile, Service};
@@ -27,6 +27,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/entries", get(entries))
         .route("/v1/content", get(content).put(store))
         .route("/v1/conflicts", get(conflicts))
+        .route("/v1/resolve", post(resolve))
         .route("/v1/log", get(log))
         .route("/v1/peers", get(peers).put(add_peer).delete(remove_peer))
         .route("/v1/invitations", post(invite))
@@ -108,6 +109,10 @@ async fn store(State(service): Host, query: Query, body: Body) -> Response {
 
 async fn conflicts(State(service): Host) -> Response {
     Answer(service.conflicts().await).into_response()
+}
+
+async fn resolve(State(service): Host, query: Query, Json(keep): Json<Keep>) -> Response {
+    Answer(service.resolve(query.values("path"), keep).await).into_response()
 }
 
 async fn log(State(service): Host, query: Query) -> Response {

@@ -10,7 +10,7 @@ use crate::crypto::{Argon2Cost, CryptoError, Keyring, Unlock, VaultFile};
 use crate::store::Store;
 use crate::store::disk::OsDisk;
 use crate::store::lock::StoreLock;
-use crate::vault::Vault;
+use crate::vault::{AttrPatch, NodeId, Origin, Vault, VaultError};
 
 /// What this device is called unless the user says otherwise: the name of the machine.
 pub fn default_device() -> String {
@@ -31,10 +31,20 @@ pub async fn create(
         let keyring = Keyring::generate(ambient.entropy.as_ref());
         let (store, keyring, _lock) = create_store(&target, keyring, &unlock, &ambient)?;
         let made = Vault::create(store, keyring.device().public(), &device, ambient);
-        let vault = made.map_err(|error| vault_error("making the vault", error))?;
+        let failed = |error| vault_error("making the vault", error);
+        let vault = made.map_err(failed)?;
+        give_root(&vault).map_err(failed)?;
         OpenVault::made(vault)?.close()
     });
     made.await.unwrap_or_else(|error| Err(DaemonError::internal("making the vault", &error)))
+}
+
+/// The root directory belongs to whoever made the vault, and is as old.
+fn give_root(vault: &Vault) -> Result<(), VaultError> {
+    let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    let mtime = vault.ambient().clock.wall();
+    let patch = AttrPatch { uid: Some(uid), gid: Some(gid), mtime: Some(mtime), ..AttrPatch::default() };
+    vault.edit(Origin::VAULT, |tree, draw| tree.set_attr(&NodeId::ROOT, &patch, draw))
 }
 
 /// Makes the store of a vault with these keys, which `unlock` opens from now on, and takes its lock.

@@ -41,6 +41,12 @@ pub enum DaemonError {
     NotFile { path: String },
     #[error("{path} cannot be changed: {reason}")]
     Refused { path: String, reason: String },
+    #[error("{path} is not in conflict")]
+    NoConflict { path: String },
+    #[error("{count} versions stand beside {path}")]
+    SeveralTombstones { path: String, count: u64 },
+    #[error("{path} is a directory: no file can become its content")]
+    HeldByDirectory { path: String },
     #[error("{path} is not completely here, and no peer that has it can be reached")]
     ContentMissing { path: String },
     #[error("the disk under the vault is full")]

@@ -46,7 +46,7 @@ pub struct Owner {
     stop: Stop,
     serving: JoinHandle<()>,
     store: String,
-    _lock: StoreLock,
+    lock: StoreLock,
 }
 
 impl Owner {
@@ -73,7 +73,7 @@ impl Owner {
             }
         };
         let store = target.store_shown();
-        Ok(Owner { service, router, leases, stop, serving, store, _lock: lock })
+        Ok(Owner { service, router, leases, stop, serving, store, lock })
     }
 
     /// A client of this owner, in this process.
@@ -98,6 +98,8 @@ impl Owner {
 
     /// Ends it: everything stored is durable when this returns.
     pub async fn close(self) -> Result<(), DaemonError> {
+        // Others see that it ends and wait; if this fails, they wait as for one that is about to answer.
+        let _ = self.lock.sign(None);
         self.stop.stop();
         // Ends with the flag that was just set; a panic in it is none of the vault's.
         let _ = self.serving.await;

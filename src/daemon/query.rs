@@ -23,6 +23,12 @@ impl Query {
         self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_slice())
     }
 
+    /// The values of a parameter that may be given several times.
+    pub fn values(&self, key: &str) -> Vec<Vec<u8>> {
+        let own = self.0.iter().filter(|(name, _)| name == key);
+        own.map(|(_, value)| value.clone()).collect()
+    }
+
     /// The value of a parameter as text; of bytes that are none, as much as is.
     pub fn text(&self, key: &str) -> Option<String> {
         self.value(key).map(|value| String::from_utf8_lossy(value).into_owned())
@@ -71,6 +77,7 @@ mod tests {
         let query = Query::parse("path=/a%20b%FF&mode=420&flag");
         assert_eq!(query.value("path"), Some(&b"/a b\xff"[..]));
         assert_eq!(query.number::<u32>("mode"), Some(420));
+        assert_eq!(Query::parse("p=a&q=1&p=b").values("p"), [b"a", b"b"]);
         assert_eq!((query.value("flag"), query.value("none")), (Some(&b""[..]), None));
     }
 

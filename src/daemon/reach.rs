@@ -14,8 +14,10 @@ use crate::ambient::Ambient;
 use crate::crypto::Keyring;
 use crate::store::lock::{Holder, StoreLock};
 
-/// How long somebody who holds the lock may take to answer: it is opening the vault, or ending.
+/// How long somebody who holds the lock and listens may take to answer.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
+/// How long a vault may be on its way (opening, or ending) before people are told what is waited for.
+const TELL_AFTER: Duration = Duration::from_secs(1);
 /// How often to look again meanwhile.
 const ANSWER_POLL: Duration = Duration::from_millis(20);
 
@@ -65,12 +67,14 @@ pub struct Opening<'a> {
     pub listen: Option<String>,
     /// Clock and randomness.
     pub ambient: Ambient,
+    /// Tells a person that the process of this id, which is opening or closing the vault, is waited for.
+    pub waiting: &'a dyn Fn(u32),
 }
 
-/// Reaches the vault.
+/// Reaches the vault. Waits for a process that is opening or closing it, however long that takes.
 pub async fn reach(target: &Target, need: Need, opening: &Opening<'_>) -> Result<Reached, DaemonError> {
     let mut keyring = None;
-    let begun = opening.ambient.clock.monotonic();
+    let mut patience = Patience::new(opening);
     loop {
         let holder = match holder(target)? {
             Some(holder) => holder,
@@ -90,11 +94,40 @@ pub async fn reach(target: &Target, need: Need, opening: &Opening<'_>) -> Result
         if let Some(client) = ask(target, need, holder.as_ref()).await {
             return Ok(Reached { client, inside: None });
         }
-        if opening.ambient.clock.monotonic().saturating_sub(begun) > ANSWER_WAIT {
+        if patience.ends(holder.as_ref()) {
             let pid = holder.map(|holder| holder.pid);
             return Err(DaemonError::InUse { store: target.store_shown(), pid });
         }
         tokio::time::sleep(ANSWER_POLL).await;
+    }
+}
+
+/// How long a vault was waited for.
+struct Patience<'a> {
+    opening: &'a Opening<'a>,
+    begun: Duration,
+    /// Since when its holder has not answered although it listens.
+    silent: Duration,
+    told: bool,
+}
+
+impl<'a> Patience<'a> {
+    fn new(opening: &'a Opening<'a>) -> Self {
+        let now = opening.ambient.clock.monotonic();
+        Patience { opening, begun: now, silent: now, told: false }
+    }
+
+    /// Whether it has been long enough.
+    fn ends(&mut self, holder: Option<&Holder>) -> bool {
+        let now = self.opening.ambient.clock.monotonic();
+        if let Some(Holder { pid, socket: None }) = holder {
+            self.silent = now;
+            if !self.told && now.saturating_sub(self.begun) > TELL_AFTER {
+                (self.opening.waiting)(*pid);
+                self.told = true;
+            }
+        }
+        now.saturating_sub(self.silent) > ANSWER_WAIT
     }
 }
 
@@ -146,4 +179,50 @@ pub async fn every_owner(paths: &Paths) -> Vec<Client> {
         clients.extend(Client::connect(Connector::Socket(socket), shown).await.ok());
     }
     clients
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+    use super::*;
+    use crate::ambient::{Clock, WallNanos};
+
+    #[derive(Debug, Default)]
+    struct Moved(AtomicU64);
+
+    impl Clock for Moved {
+        fn wall(&self) -> WallNanos {
+            0
+        }
+
+        fn monotonic(&self) -> Duration {
+            Duration::from_secs(self.0.load(Ordering::SeqCst))
+        }
+    }
+
+    #[test]
+    fn a_vault_on_its_way_is_waited_for_and_a_silent_one_is_not() {
+        let (clock, told) = (Arc::new(Moved::default()), AtomicU32::new(0));
+        let opening = Opening {
+            unlock: &|| Err(DaemonError::NoKey { store: String::new() }),
+            listen: None,
+            ambient: Ambient { clock: clock.clone(), ..Ambient::host() },
+            waiting: &|pid| {
+                told.fetch_add(pid, Ordering::SeqCst);
+            },
+        };
+        let on_its_way = Holder { pid: 7, socket: None };
+        let silent = Holder { pid: 7, socket: Some("/s".into()) };
+        let mut patience = Patience::new(&opening);
+        for _ in 0..1000 {
+            clock.0.fetch_add(1, Ordering::SeqCst);
+            assert!(!patience.ends(Some(&on_its_way)));
+        }
+        assert_eq!(told.load(Ordering::SeqCst), 7, "told once");
+        clock.0.fetch_add(ANSWER_WAIT.as_secs(), Ordering::SeqCst);
+        assert!(!patience.ends(Some(&silent)));
+        clock.0.fetch_add(1, Ordering::SeqCst);
+        assert!(patience.ends(Some(&silent)) && patience.ends(None));
+    }
 }

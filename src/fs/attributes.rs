@@ -13,12 +13,10 @@ use super::core::Core;
 use super::errors::Failure;
 use super::facts::{Facts, nanos};
 use super::inodes::Subject;
+use super::virtual_attributes::OWN;
 use crate::ambient::WallNanos;
 use crate::vault::Attr;
 use crate::vault::AttrPatch;
-
-/// Names of extended attributes that are this filesystem's own: never stored, never set.
-const OWN_XATTRS: &[u8] = b"user.bosr.";
 
 impl Core {
     /// Changes attributes, all or none.
@@ -43,13 +41,13 @@ impl Core {
             if patch != AttrPatch::default() {
                 core.set_patch(inode, &patch)?;
             }
-            let accessed = changes.accessed.map(|time| core.moment(time));
-            {
-                let mut inodes = core.inodes.lock();
-                inodes.touch(inode, core.now());
-                if let Some(time) = accessed {
-                    inodes.set_accessed(inode, time);
-                }
+            let node = facts.subject.node();
+            core.times.changed(&node, core.now());
+            if let Some(time) = changes.accessed {
+                core.times.accessed(&node, core.moment(time));
+            }
+            if changes.modified.is_some() {
+                core.times.modified(&node);
             }
             facts = core.facts_again(inode)?;
             Ok(facts.entry(core, inode))
@@ -57,8 +55,7 @@ impl Core {
     }
 
     fn facts_again(&self, inode: Inode) -> Result<Facts, Failure> {
-        let subject = self.inodes.lock().find(inode).ok_or(Error::Stale)?.subject;
-        Ok(self.vault.read(|tree| Facts::of(self, tree, subject))?)
+        Ok(self.facts(inode)?)
     }
 
     fn moment(&self, time: SetTime) -> WallNanos {
@@ -88,7 +85,7 @@ impl Core {
         let (node, file, orphan) = {
             let inodes = self.inodes.lock();
             let known = inodes.find(inode).ok_or(Error::Stale)?;
-            (known.subject.node(), known.file.clone(), known.orphan)
+            (known.subject.node(), known.file.clone(), known.orphan.is_some())
         };
         let mut patch = patch.clone();
         if let Some(file) = &file {
@@ -104,7 +101,11 @@ impl Core {
                 patch.mtime = None;
             }
         }
-        if orphan || patch == AttrPatch::default() {
+        if let Some(orphan) = self.inodes.lock().orphaned(inode).filter(|_| orphan) {
+            patch.apply(&mut orphan.attr);
+            return Ok(());
+        }
+        if patch == AttrPatch::default() {
             return Ok(());
         }
         Ok(self.edit(&[], |tree, draw| tree.set_attr(&node, &patch, draw))?)
@@ -173,17 +174,23 @@ impl Core {
     }
 
     fn patch_xattr(&self, inode: Inode, name: &[u8], value: Option<Vec<u8>>) -> Result<(), Failure> {
-        if matches!(self.facts_again(inode)?.subject, Subject::Tombstone(..)) {
+        let subject = self.facts_again(inode)?.subject;
+        if matches!(subject, Subject::Tombstone(..)) {
             return Err(Error::NotPermitted.into());
         }
         let xattrs = BTreeMap::from([(name.to_vec(), value)]);
         self.set_patch(inode, &AttrPatch { xattrs, ..AttrPatch::default() })?;
-        self.inodes.lock().touch(inode, self.now());
+        self.times.changed(&subject.node(), self.now());
         Ok(())
     }
 
     /// The value of an extended attribute.
     pub(super) fn xattr(&self, inode: Inode, name: &OsStr) -> Result<Xattr, Failure> {
+        if name.as_bytes().starts_with(OWN) {
+            let subject = self.inodes.lock().find(inode).ok_or(Error::Stale)?.subject;
+            let value = self.virtual_attribute(subject, name.as_bytes())?;
+            return Ok(value.map(Xattr).ok_or(Error::NoAttribute)?);
+        }
         let attr = self.attr(inode)?;
         Ok(attr.xattrs.get(name.as_bytes()).cloned().map(Xattr).ok_or(Error::NoAttribute)?)
     }
@@ -195,17 +202,22 @@ impl Core {
             names.extend_from_slice(name);
             names.push(0);
         }
+        let subject = self.inodes.lock().find(inode).ok_or(Error::Stale)?.subject;
+        for name in self.virtual_names(subject)? {
+            names.extend_from_slice(name);
+            names.push(0);
+        }
         Ok(Xattr(names))
     }
 
     /// The attributes behind a number.
     fn attr(&self, inode: Inode) -> Result<Attr, Failure> {
-        let (subject, file) = {
+        let (subject, file, orphan) = {
             let inodes = self.inodes.lock();
             let known = inodes.find(inode).ok_or(Error::Stale)?;
-            (known.subject, known.file.clone())
+            (known.subject, known.file.clone(), known.orphan.as_ref().map(|facts| facts.attr.clone()))
         };
-        if let Some(orphaned) = file.and_then(|file| file.state().orphan.clone()) {
+        if let Some(orphaned) = file.and_then(|file| file.state().orphan.clone()).or(orphan) {
             return Ok(orphaned);
         }
         Ok(self.vault.read(|tree| tree.attr(&subject.node()))?)
@@ -215,7 +227,7 @@ impl Core {
 /// Whether an extended attribute of this name can be stored. Access control lists are not: the kernel would
 /// not obey them.
 fn storable(name: &[u8]) -> Result<(), Error> {
-    if name.starts_with(OWN_XATTRS) {
+    if name.starts_with(OWN) {
         return Err(Error::NotPermitted);
     }
     let known = [&b"user."[..], b"trusted.", b"security."];

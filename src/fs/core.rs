@@ -19,6 +19,7 @@ use super::inodes::Inodes;
 use super::invalidations::Invalidations;
 use super::readers::Readers;
 use super::syncer::Syncer;
+use super::times::{self, Times};
 use super::workers::Workers;
 use crate::ambient::WallNanos;
 use crate::vault::{DirtyRun, Draw, NodeId, Origin, Outcome, Shown, Tree, Vault, VaultError};
@@ -52,6 +53,7 @@ pub(super) struct Core {
     pub(super) handles: Handles,
     pub(super) readers: Readers,
     pub(super) budget: Budget,
+    pub(super) times: Times,
     pub(super) ownership: Ownership,
     pub(super) workers: Workers,
     pub(super) syncer: Syncer,
@@ -67,6 +69,10 @@ impl Core {
             handles: Handles::default(),
             readers: Readers::default(),
             budget: Budget::default(),
+            times: vault
+                .store()
+                .local(times::RECORD)
+                .map_or_else(Times::default, |kept| Times::decode(&kept)),
             ownership,
             workers: Workers::start("bosr-fold", 2)?,
             syncer: Syncer::start(Arc::clone(&vault))?,
@@ -84,6 +90,14 @@ impl Core {
 
     pub(super) fn origin(&self) -> Origin {
         self.origin.get().copied().unwrap_or(Origin::VAULT)
+    }
+
+    /// Writes down the times that are in no node, for the next mount.
+    pub(super) fn keep_times(&self) -> Result<(), VaultError> {
+        if let Some(record) = self.times.encode() {
+            self.vault.store().set_local(vec![(times::RECORD.to_vec(), Some(record))])?;
+        }
+        Ok(())
     }
 
     /// The time of day.
@@ -213,7 +227,8 @@ impl Core {
         }
     }
 
-    /// What was written through `inode`, which showed `before`, is the version `shown` of `node` now.
+    /// What was written through `inode`, which showed `before`, is the version `shown` of `node` now. Called with
+    /// the tree's lock held: who looks the file up must find its number, and not believe the content a peer's.
     pub(super) fn now_shows(&self, inode: Inode, node: &NodeId, before: &Shown, shown: &Shown) {
         self.readers.replaced(node, &before.stamps, &shown.stamps);
         self.inodes.lock().now_shows(inode, incarnation(shown));

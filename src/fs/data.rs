@@ -88,7 +88,7 @@ impl Core {
     }
 
     /// The file of a handle, which must be one that writes if `to_write`.
-    fn handled(&self, handle: Handle, to_write: bool) -> Result<Arc<File>, Error> {
+    pub(super) fn handled(&self, handle: Handle, to_write: bool) -> Result<Arc<File>, Error> {
         let open = self.handles.find(handle).ok_or(Error::BadHandle)?;
         if to_write && !open.writes { Err(Error::BadHandle) } else { Ok(open.file) }
     }

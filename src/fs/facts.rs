@@ -4,6 +4,7 @@ use bosr_mount::{Attributes, Entry, FileKind, Inode, Permissions, Timestamp};
 
 use super::core::{Core, LIFETIME, Ownership};
 use super::inodes::{Known, Subject};
+use super::times::Moments;
 use crate::ambient::WallNanos;
 use crate::vault::view::claims::own_version;
 use crate::vault::{self, Attr, Data, Kind, Node, NodeId, Place, Shown, Stamp, Tree, VaultError};
@@ -39,11 +40,11 @@ impl Facts {
     pub(super) fn of(core: &Core, tree: &Tree, subject: Subject) -> Result<Facts, VaultError> {
         let id = subject.node();
         if id == NodeId::ROOT {
-            return Ok(Facts::directory(subject, tree.attr(&id)?));
+            return Facts::directory(tree, subject);
         }
         let node = tree.node(&id)?.ok_or(VaultError::NotFound)?;
         if node.kind == Kind::Directory {
-            return Ok(Facts::directory(subject, tree.attr(&id)?));
+            return Facts::directory(tree, subject);
         }
         let attr = tree.attr(&id)?;
         match subject {
@@ -87,9 +88,26 @@ impl Facts {
         Facts { subject, shows: Some(stamp), attr, kind, size, links, device }
     }
 
-    /// Directories count one link, as filesystems do that do not count subdirectories.
-    fn directory(subject: Subject, attr: Attr) -> Facts {
-        Facts { subject, shows: None, attr, kind: FileKind::Directory, size: 4096, links: 1, device: 0 }
+    /// Of something in a past tree, which nobody can change. No data: a directory.
+    pub(super) fn past(subject: Subject, attr: Attr, data: Option<&Data>, node: Option<&Node>) -> Facts {
+        let is_link = matches!(data, Some(Data::Target(_)));
+        let attr = Attr { mode: if is_link { attr.mode } else { attr.mode & !0o222 }, ..attr };
+        match (data, node) {
+            (Some(data), Some(node)) => Facts::of_data(subject, Stamp::default(), data, attr, node),
+            _ => Facts { links: 1, ..Facts::of_directory(subject, attr) },
+        }
+    }
+
+    /// A directory has a link from above, one to itself, and one from each directory in it. (1 says that they are
+    /// too many to count.)
+    fn directory(tree: &Tree, subject: Subject) -> Result<Facts, VaultError> {
+        let id = subject.node();
+        let links = tree.scene().subdirectories(&id)?.map_or(1, |count| count + 2);
+        Ok(Facts { links, ..Facts::of_directory(subject, tree.attr(&id)?) })
+    }
+
+    fn of_directory(subject: Subject, attr: Attr) -> Facts {
+        Facts { subject, shows: None, attr, kind: FileKind::Directory, size: 4096, links: 2, device: 0 }
     }
 
     /// Its kind.
@@ -100,7 +118,7 @@ impl Facts {
     /// As the kernel is told of it: with what was written since, and under its number.
     pub(super) fn attributes(&self, core: &Core, inode: Inode, known: Option<&Known>) -> Attributes {
         let (mut attr, mut size) = (self.attr.clone(), self.size);
-        let links = if known.is_some_and(|known| known.orphan) { 0 } else { self.links };
+        let links = if known.is_some_and(|known| known.orphan.is_some()) { 0 } else { self.links };
         if let Some(file) = known.and_then(|known| known.file.as_ref()) {
             let state = file.state();
             if let Some(orphaned) = &state.orphan {
@@ -113,7 +131,10 @@ impl Facts {
             Ownership::Keep => (attr.uid, attr.gid),
             Ownership::Mounter { uid, gid } => (uid, gid),
         };
-        let modified = timestamp(attr.mtime);
+        // Something of a past tree has the times it had.
+        let times = known.map_or_else(Moments::default, |_| core.times.of(&self.subject.node()));
+        let mtime = times.named.unwrap_or(attr.mtime);
+        let modified = timestamp(mtime);
         Attributes {
             inode,
             kind: self.kind,
@@ -124,9 +145,9 @@ impl Facts {
             device: self.device,
             size,
             blocks: size.div_ceil(512),
-            accessed: known.and_then(|known| known.accessed).map_or(modified, timestamp),
+            accessed: times.accessed.map_or(modified, timestamp),
             modified,
-            changed: timestamp(known.map_or(attr.mtime, |known| known.changed.max(attr.mtime))),
+            changed: timestamp(changed(&times, mtime, core.now())),
         }
     }
 
@@ -141,6 +162,15 @@ impl Facts {
     pub(super) fn entry(&self, core: &Core, inode: Inode) -> Entry {
         let inodes = core.inodes.lock();
         Entry { attributes: self.attributes(core, inode, inodes.find(inode)), lifetime: LIFETIME }
+    }
+}
+
+/// When anything of it changed: the bytes, unless their time was set to one that is still to come.
+fn changed(times: &Moments, mtime: WallNanos, now: WallNanos) -> WallNanos {
+    match times.changed {
+        Some(changed) if mtime > now => changed,
+        Some(changed) => changed.max(mtime),
+        None => mtime,
     }
 }
 

@@ -197,6 +197,53 @@ impl File {
         logged
     }
 
+    /// Takes `length` bytes of `source` at `from` in at `to`, by reference. For workers.
+    pub(super) fn take_in(
+        &self,
+        core: &Core,
+        source: &Content,
+        from: u64,
+        length: u64,
+        to: u64,
+    ) -> Result<(), Failure> {
+        let _work = self.work.lock();
+        if self.state().folding.is_some() {
+            self.fold_working(core)?;
+        }
+        let (under, frozen) = {
+            let mut state = self.state();
+            state.begin(core)?;
+            state.unlogged.take();
+            let frozen = state.layers.freeze();
+            (state.layers.under().clone(), frozen)
+        };
+        let contents = core.vault.contents();
+        let whole = match &frozen {
+            Some(frozen) => contents.splice(&frozen.under, &frozen.edits, frozen.size),
+            None => Ok(under),
+        };
+        let made = whole.and_then(|target| contents.copy_range(source, from, length, &target, to));
+        let mut state = self.state();
+        let before = state.layers.bytes();
+        let logged: Result<(), Failure> = match made {
+            Ok(content) => {
+                state.layers.thaw(content.clone());
+                state.layers.grow(to + length);
+                state.log_working(core, &content).map_err(Failure::from)
+            }
+            Err(error) => {
+                state.layers.unfreeze();
+                Err(error.into())
+            }
+        };
+        if logged.is_err() {
+            state.unlogged.tangle();
+        }
+        core.budget.changed(before, state.layers.bytes());
+        // What is in the layers is taken in, and will be folded, also if it could not be journalled now.
+        logged.or_else(|failure| if failure.is_busy() { Ok(()) } else { Err(failure) })
+    }
+
     /// Keeps workers off while an operation takes the file's name away; `None` if one has it in hand.
     pub(super) fn try_hold(&self) -> Option<MutexGuard<'_, ()>> {
         self.work.try_lock()
@@ -275,7 +322,14 @@ impl File {
             Some(frozen) => core.vault.contents().splice(&frozen.under, &frozen.edits, frozen.size)?,
             None => self.state().layers.under().clone(),
         };
-        let shown = core.vault.fold(core.origin(), &run, content.clone(), mtime, AttrPatch::default())?;
+        let landed = |shown: &Shown| {
+            let (node, before) = {
+                let state = self.state();
+                (state.node, state.shown.clone())
+            };
+            core.now_shows(self.inode, &node, &before, shown);
+        };
+        let shown = core.vault.fold(core.origin(), &run, content.clone(), mtime, landed)?;
         let mut state = self.state();
         let before = state.layers.bytes();
         state.layers.thaw(content);
@@ -285,10 +339,9 @@ impl File {
         if state.run.is_none() {
             state.modified = None;
         }
-        let before = std::mem::replace(&mut state.shown, shown.clone());
+        state.shown = shown;
         let node = state.node;
         drop(state);
-        core.now_shows(self.inode, &node, &before, &shown);
         if later.is_some() {
             let patch = AttrPatch { mtime: later, ..AttrPatch::default() };
             core.edit(&[], |tree, draw| tree.set_attr(&node, &patch, draw))?;

@@ -17,14 +17,23 @@ use crate::vault::name::MAX_NAME;
 
 impl Filesystem for MountedVault {
     fn lookup(&self, _: &Caller, parent: Inode, name: &OsStr, reply: Reply<Found>) {
+        if self.beyond.has_name(parent, name) {
+            return self.beyond.lookup(&self.core, parent, name, reply);
+        }
         reply.answer(self.core.lookup(parent, name));
     }
 
     fn forget(&self, inode: Inode, lookups: u64) {
+        if self.beyond.has(inode) {
+            return self.beyond.forget(inode, lookups);
+        }
         self.core.inodes.lock().forget(inode, lookups);
     }
 
     fn getattr(&self, _: &Caller, inode: Inode, _: Option<Handle>, reply: Reply<Entry>) {
+        if self.beyond.has(inode) {
+            return self.beyond.getattr(&self.core, inode, reply);
+        }
         reply.answer(self.core.facts(inode).map(|facts| facts.entry(&self.core, inode)));
     }
 
@@ -36,14 +45,23 @@ impl Filesystem for MountedVault {
         changes: &SetAttributes,
         reply: Reply<Entry>,
     ) {
+        if self.beyond.has(inode) {
+            return reply.fail(Error::ReadOnly);
+        }
         self.core.set_attributes(inode, *changes, reply);
     }
 
     fn readlink(&self, _: &Caller, inode: Inode, reply: Reply<Data>) {
+        if self.beyond.has(inode) {
+            return self.beyond.readlink(&self.core, inode, reply);
+        }
         reply.answer(self.core.target(inode));
     }
 
     fn mknod(&self, caller: &Caller, parent: Inode, name: &OsStr, node: NewNode, reply: Reply<Found>) {
+        if self.beyond.has_name(parent, name) {
+            return reply.fail(Error::ReadOnly);
+        }
         self.core.make_special(*caller, (parent, name), node, reply);
     }
 
@@ -55,18 +73,30 @@ impl Filesystem for MountedVault {
         permissions: Permissions,
         reply: Reply<Found>,
     ) {
+        if self.beyond.has_name(parent, name) {
+            return reply.fail(Error::ReadOnly);
+        }
         self.core.make(*caller, (parent, name), permissions, None, reply);
     }
 
     fn unlink(&self, _: &Caller, parent: Inode, name: &OsStr, reply: Reply<()>) {
+        if self.beyond.has_name(parent, name) {
+            return reply.fail(Error::ReadOnly);
+        }
         self.core.remove_name(parent, name, reply);
     }
 
     fn rmdir(&self, _: &Caller, parent: Inode, name: &OsStr, reply: Reply<()>) {
+        if self.beyond.has_name(parent, name) {
+            return reply.fail(Error::ReadOnly);
+        }
         self.core.remove_directory(parent, name, reply);
     }
 
     fn symlink(&self, caller: &Caller, parent: Inode, name: &OsStr, target: &OsStr, reply: Reply<Found>) {
+        if self.beyond.has_name(parent, name) {
+            return reply.fail(Error::ReadOnly);
+        }
         let data = Some(NodeData::Target(target.as_bytes().to_vec()));
         self.core.make(*caller, (parent, name), Permissions::from_mode(0o777), data, reply);
     }
@@ -81,14 +111,23 @@ impl Filesystem for MountedVault {
         how: Rename,
         reply: Reply<()>,
     ) {
+        if self.beyond.has_name(parent, name) || self.beyond.has_name(new_parent, new_name) {
+            return reply.fail(Error::ReadOnly);
+        }
         self.core.rename_name(caller, (parent, name), (new_parent, new_name), how, reply);
     }
 
     fn link(&self, _: &Caller, inode: Inode, parent: Inode, name: &OsStr, reply: Reply<Found>) {
+        if self.beyond.has_name(parent, name) || self.beyond.has(inode) {
+            return reply.fail(Error::ReadOnly);
+        }
         self.core.add_name(inode, (parent, name), reply);
     }
 
     fn open(&self, caller: &Caller, inode: Inode, flags: OpenFlags, reply: Reply<Opened>) {
+        if self.beyond.has(inode) {
+            return self.beyond.open(&self.core, inode, flags, reply);
+        }
         self.core.open(*caller, inode, flags, reply);
     }
 
@@ -101,10 +140,16 @@ impl Filesystem for MountedVault {
         flags: OpenFlags,
         reply: Reply<Created>,
     ) {
+        if self.beyond.has_name(parent, name) {
+            return reply.fail(Error::ReadOnly);
+        }
         self.core.create_and_open(*caller, (parent, name), permissions, flags, reply);
     }
 
-    fn read(&self, _: &Caller, _: Inode, handle: Handle, range: Range, reply: Reply<Data>) {
+    fn read(&self, _: &Caller, inode: Inode, handle: Handle, range: Range, reply: Reply<Data>) {
+        if self.beyond.has(inode) {
+            return self.beyond.read(&self.core, handle, range, reply);
+        }
         self.core.read_bytes(handle, range, reply);
     }
 
@@ -116,12 +161,27 @@ impl Filesystem for MountedVault {
         reply.answer(self.core.allocate(caller, at, length, how));
     }
 
-    fn lseek(&self, _: &Caller, _: Inode, handle: Handle, seek: Seek, reply: Reply<Offset>) {
+    fn copy_file_range(&self, caller: &Caller, from: Span, to: Span, length: u64, reply: Reply<Written>) {
+        if self.beyond.has(from.inode) || self.beyond.has(to.inode) {
+            // The kernel reads and writes instead.
+            return reply.fail(Error::Unsupported);
+        }
+        self.core.copy(caller, from, to, length, reply);
+    }
+
+    fn lseek(&self, _: &Caller, inode: Inode, handle: Handle, seek: Seek, reply: Reply<Offset>) {
+        if self.beyond.has(inode) {
+            return self.beyond.seek(&self.core, handle, seek, reply);
+        }
         self.core.seek(handle, seek, reply);
     }
 
-    fn release(&self, _: Inode, handle: Handle, reply: Reply<()>) {
-        self.core.release(handle);
+    fn release(&self, inode: Inode, handle: Handle, reply: Reply<()>) {
+        if self.beyond.has(inode) {
+            self.beyond.release(handle);
+        } else {
+            self.core.release(handle);
+        }
         reply.ok(());
     }
 
@@ -137,10 +197,16 @@ impl Filesystem for MountedVault {
     }
 
     fn readdir(&self, _: &Caller, inode: Inode, _: Handle, cookie: u64, reply: DirectoryReply) {
+        if self.beyond.has(inode) {
+            return self.beyond.list(&self.core, inode, cookie, reply);
+        }
         self.core.list(inode, cookie, reply);
     }
 
     fn readdirplus(&self, _: &Caller, inode: Inode, _: Handle, cookie: u64, reply: DirectoryPlusReply) {
+        if self.beyond.has(inode) {
+            return self.beyond.list_plus(&self.core, inode, cookie, reply);
+        }
         self.core.list_plus(inode, cookie, reply);
     }
 
@@ -165,18 +231,30 @@ impl Filesystem for MountedVault {
         how: SetXattr,
         reply: Reply<()>,
     ) {
+        if self.beyond.has(inode) {
+            return reply.fail(Error::ReadOnly);
+        }
         self.core.set_xattr(inode, name, value, how, reply);
     }
 
     fn getxattr(&self, _: &Caller, inode: Inode, name: &OsStr, reply: Reply<Xattr>) {
+        if self.beyond.has(inode) {
+            return self.beyond.xattr(&self.core, inode, name, reply);
+        }
         reply.answer(self.core.xattr(inode, name).map_err(posix));
     }
 
     fn listxattr(&self, _: &Caller, inode: Inode, reply: Reply<Xattr>) {
+        if self.beyond.has(inode) {
+            return self.beyond.xattrs(&self.core, inode, reply);
+        }
         reply.answer(self.core.xattrs(inode).map_err(posix));
     }
 
     fn removexattr(&self, _: &Caller, inode: Inode, name: &OsStr, reply: Reply<()>) {
+        if self.beyond.has(inode) {
+            return reply.fail(Error::ReadOnly);
+        }
         self.core.remove_xattr(inode, name, reply);
     }
 }

@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use bosr_mount::Inode;
 
+use super::facts::Facts;
 use super::file::File;
-use crate::ambient::WallNanos;
 use crate::vault::{NodeId, Stamp};
 
 /// Bit that numbers from the counter have and numbers from ids have not.
@@ -49,26 +49,15 @@ pub(super) struct Known {
     pub(super) shows: Option<Stamp>,
     /// The open file, while there is one.
     pub(super) file: Option<Arc<File>>,
-    /// Its last name was removed, or its name given to another: it lives on without one.
-    pub(super) orphan: bool,
-    /// Last change of anything but the content, while known here; not kept over a remount.
-    pub(super) changed: WallNanos,
-    /// Time of access that a program set; not kept over a remount.
-    pub(super) accessed: Option<WallNanos>,
+    /// What it was when its last name was removed, or given to another: it lives on without one, while the
+    /// tree may have forgotten it.
+    pub(super) orphan: Option<Box<Facts>>,
     lookups: u64,
 }
 
 impl Known {
     fn new(subject: Subject, shows: Option<Stamp>) -> Known {
-        Known {
-            subject,
-            shows,
-            file: None,
-            orphan: false,
-            changed: WallNanos::MIN,
-            accessed: None,
-            lookups: 0,
-        }
+        Known { subject, shows, file: None, orphan: None, lookups: 0 }
     }
 }
 
@@ -120,7 +109,7 @@ impl Inodes {
 
     fn number_for(&mut self, subject: Subject, shows: Option<Stamp>) -> u64 {
         if let Some(number) = self.current.get(&subject)
-            && self.known.get(number).is_some_and(|known| known.shows == shows && !known.orphan)
+            && self.known.get(number).is_some_and(|known| known.shows == shows && known.orphan.is_none())
         {
             return *number;
         }
@@ -167,16 +156,16 @@ impl Inodes {
         known.shows = shows;
         // A peer's content that came between was never looked up, or has a number of its own: that one was
         // replaced just now.
-        if !known.orphan {
+        if known.orphan.is_none() {
             let subject = known.subject;
             self.current.insert(subject, inode.0);
         }
     }
 
-    /// A number lives on without a name.
-    pub(super) fn orphan(&mut self, inode: Inode) {
+    /// A number lives on without a name, as `facts` say.
+    pub(super) fn orphan(&mut self, inode: Inode, facts: Facts) {
         let Some(known) = self.known.get_mut(&inode.0) else { return };
-        known.orphan = true;
+        known.orphan = Some(Box::new(facts));
         let subject = known.subject;
         if self.current.get(&subject) == Some(&inode.0) {
             self.current.remove(&subject);
@@ -195,18 +184,9 @@ impl Inodes {
         self.current.insert(subject, inode.0);
     }
 
-    /// Something about a number changed at `now`.
-    pub(super) fn touch(&mut self, inode: Inode, now: WallNanos) {
-        if let Some(known) = self.known.get_mut(&inode.0) {
-            known.changed = now;
-        }
-    }
-
-    /// A program set the time of access of a number.
-    pub(super) fn set_accessed(&mut self, inode: Inode, time: WallNanos) {
-        if let Some(known) = self.known.get_mut(&inode.0) {
-            known.accessed = Some(time);
-        }
+    /// What an orphan was, to be changed.
+    pub(super) fn orphaned(&mut self, inode: Inode) -> Option<&mut Facts> {
+        self.known.get_mut(&inode.0)?.orphan.as_deref_mut()
     }
 
     /// Every number with what it stands for.

@@ -118,6 +118,7 @@ impl Invalidations {
 }
 
 fn tell(core: &Core, kernel: &Invalidator, what: &What) -> Result<(), InvalidateError> {
+    note_times(core, what);
     if what.everything {
         return tell_all(core, kernel);
     }
@@ -128,6 +129,18 @@ fn tell(core: &Core, kernel: &Invalidator, what: &What) -> Result<(), Invalidate
         tell_node(core, kernel, node)?;
     }
     Ok(())
+}
+
+/// A directory was changed when its names were, unless its time came along.
+fn note_times(core: &Core, what: &What) {
+    let now = core.now();
+    let mut last = None;
+    for (dir, _) in &what.names {
+        if last.replace(dir) != Some(dir) && !what.nodes.contains(dir) {
+            core.times.named(dir, now);
+        }
+    }
+    what.nodes.iter().for_each(|node| core.times.modified(node));
 }
 
 fn tell_name(core: &Core, kernel: &Invalidator, dir: &NodeId, name: &Name) -> Result<(), InvalidateError> {

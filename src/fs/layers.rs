@@ -153,6 +153,11 @@ impl Layers {
         self.under = content;
     }
 
+    /// The content below reaches to `size` at least, and so does the file.
+    pub(super) fn grow(&mut self, size: u64) {
+        self.size = self.size.max(size);
+    }
+
     /// What was frozen could not be made a content of: it goes back under what came since.
     pub(super) fn unfreeze(&mut self) {
         if let Some((frozen, _)) = self.frozen.take() {

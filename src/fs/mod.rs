@@ -7,10 +7,12 @@
 //! elsewhere is told to the kernel by a thread of its own (`invalidations`).
 //!
 //! Not promised here: locks (the kernel keeps them, for this machine only), access times that nobody set,
-//! change times over a remount. See `docs/SEMANTICS.md`.
+//! change times over a crash (`times`). See `docs/SEMANTICS.md`.
 
 mod attributes;
+pub mod beyond;
 mod budget;
+mod copies;
 mod core;
 mod data;
 mod errors;
@@ -27,7 +29,9 @@ mod names;
 mod readers;
 mod renames;
 mod syncer;
+mod times;
 mod unlogged;
+mod virtual_attributes;
 mod workers;
 
 use std::sync::Arc;
@@ -35,6 +39,7 @@ use std::sync::Arc;
 use bosr_mount::Invalidator;
 use parking_lot::Mutex;
 
+use self::beyond::Beyond;
 use self::core::Core;
 pub use self::core::Ownership;
 use self::fold::Folds;
@@ -44,6 +49,7 @@ use crate::vault::{FoldSource, Result, Vault};
 #[derive(Debug)]
 pub struct MountedVault {
     core: Arc<Core>,
+    beyond: Arc<Beyond>,
     invalidating: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
@@ -56,7 +62,13 @@ impl MountedVault {
         let core = Arc::new(Core::new(Arc::clone(&vault), ownership)?);
         core.set_origin(vault.subscribe(core.invalidations.clone()));
         vault.set_fold_source(Some(Arc::new(Folds(Arc::downgrade(&core)))));
-        Ok(Arc::new(MountedVault { core, invalidating: Mutex::new(None) }))
+        let beyond = Arc::new(Beyond::start(core.now())?);
+        Ok(Arc::new(MountedVault { core, beyond, invalidating: Mutex::new(None) }))
+    }
+
+    /// Shows a file `name` in `.bosr/`, whose content `source` makes each time it is opened.
+    pub fn show(&self, name: &str, source: beyond::Source) {
+        self.beyond.show(name, source);
     }
 
     /// Tells the kernel of one mount, from now on, what changes without it.
@@ -86,7 +98,7 @@ impl MountedVault {
     /// # Errors
     /// Of the vault; what could be folded is, and what could not is lost unless it was made durable.
     pub fn close(&self) -> Result<()> {
-        let folded = self.fold_all();
+        let folded = self.fold_all().and(self.core.keep_times());
         self.core.invalidations.close();
         self.core.vault.unsubscribe(self.core.origin());
         self.core.vault.set_fold_source(None);

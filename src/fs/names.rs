@@ -14,6 +14,7 @@ use super::errors::{Failure, posix};
 use super::facts::{Facts, subject_of};
 use super::file::File;
 use super::inodes::Subject;
+use crate::ambient::WallNanos;
 use crate::vault::NewNode;
 use crate::vault::contents::Content;
 use crate::vault::{self, Attr, Data, Name, NameError, NodeId, VaultError};
@@ -44,7 +45,14 @@ impl Core {
 
     /// What there is to say of a number.
     pub(super) fn facts(&self, inode: Inode) -> Result<Facts, Error> {
-        let subject = self.inodes.lock().find(inode).ok_or(Error::Stale)?.subject;
+        let (subject, orphan) = {
+            let inodes = self.inodes.lock();
+            let known = inodes.find(inode).ok_or(Error::Stale)?;
+            (known.subject, known.orphan.clone())
+        };
+        if let Some(orphan) = orphan {
+            return Ok(*orphan);
+        }
         self.vault.read(|tree| Facts::of(self, tree, subject)).map_err(|error| match error {
             VaultError::NotFound => Error::Stale,
             other => posix(other),
@@ -66,7 +74,7 @@ impl Core {
         };
         self.carry_out(Vec::new(), reply, move |core| {
             let facts = core.make_node(&caller, &dir, &name, permissions, data.clone())?;
-            core.inodes.lock().touch(parent, core.now());
+            core.times.named(&dir, core.now());
             Ok(Found::Entry(facts.look_up(core)))
         });
     }
@@ -127,10 +135,12 @@ impl Core {
                 Err(VaultError::Exists) if !flags.exclusive => {
                     core.facts_at(&dir, &name)?.ok_or(VaultError::NotFound)?
                 }
-                made => made?,
+                made => {
+                    core.times.named(&dir, core.now());
+                    made?
+                }
             };
             let entry = facts.look_up(core);
-            core.inodes.lock().touch(parent, core.now());
             let opened = core.open_number(&caller, entry.attributes.inode, flags)?;
             Ok(Created { entry: core.entry_of(entry.attributes.inode, entry), opened })
         });
@@ -168,7 +178,7 @@ impl Core {
         reply: Reply<Found>,
     ) {
         let place = self.directory(parent).and_then(|dir| Ok((dir, name_of(name)?)));
-        let subject = self.inodes.lock().find(inode).map(|known| (known.subject, known.orphan));
+        let subject = self.inodes.lock().find(inode).map(|known| (known.subject, known.orphan.is_some()));
         let (dir, name, node) = match (place, subject) {
             (Ok(_), None) => return reply.fail(Error::Stale),
             (Ok(_), Some((_, true))) => return reply.fail(Error::NotFound),
@@ -180,8 +190,8 @@ impl Core {
         self.carry_out(files, reply, move |core| {
             core.edit(&[], |tree, draw| tree.link(&node, &dir, &name, draw))?;
             let now = core.now();
-            core.inodes.lock().touch(inode, now);
-            core.inodes.lock().touch(parent, now);
+            core.times.changed(&node, now);
+            core.times.named(&dir, now);
             let facts = core.vault.read(|tree| Facts::of(core, tree, Subject::Node(node)))?;
             Ok(Found::Entry(facts.look_up(core)))
         });
@@ -200,7 +210,7 @@ impl Core {
         let file = subject.and_then(|subject| self.file_by(&subject));
         self.losing(file, reply, move |core, file| {
             let loses = core.loses_last_name(&dir, &name)?;
-            let attr = loses.map(|node| core.vault.read(|tree| tree.attr(&node))).transpose()?;
+            let last = core.last_facts(subject, loses)?;
             let drops = match (loses, file) {
                 (Some(_), Some(file)) => file.state().runs(),
                 _ => Vec::new(),
@@ -210,9 +220,9 @@ impl Core {
                 tree.unlink(&dir, &name, draw)
             })?;
             let now = core.now();
-            core.inodes.lock().touch(parent, now);
+            core.times.named(&dir, now);
             if let Some(subject) = subject {
-                core.lost_name(subject, attr, now);
+                core.lost_name(subject, last, now);
             }
             Ok(())
         });
@@ -225,8 +235,13 @@ impl Core {
             Err(error) => return reply.fail(error),
         };
         self.carry_out(Vec::new(), reply, move |core| {
+            let last = core.facts_at(&dir, &name)?;
             core.edit(&[], |tree, draw| tree.rmdir(&dir, &name, draw))?;
-            core.inodes.lock().touch(parent, core.now());
+            let now = core.now();
+            core.times.named(&dir, now);
+            if let Some(last) = last {
+                core.lost_name(last.subject, Some(last), now);
+            }
             Ok(())
         });
     }
@@ -246,6 +261,22 @@ impl Core {
         })
     }
 
+    /// What there is to say of `subject` if it is about to go: with the last name of the node `loses`, or as a
+    /// tombstone file.
+    pub(super) fn last_facts(
+        &self,
+        subject: Option<Subject>,
+        loses: Option<NodeId>,
+    ) -> Result<Option<Facts>, VaultError> {
+        match (subject, loses) {
+            (Some(subject @ Subject::Tombstone(..)), _) => {
+                self.vault.read(|tree| Facts::of(self, tree, subject)).map(Some)
+            }
+            (_, Some(node)) => self.vault.read(|tree| Facts::of(self, tree, Subject::Node(node))).map(Some),
+            (_, None) => Ok(None),
+        }
+    }
+
     /// Fails with `Busy`, to be tried again, if a peer's change came between looking and acting.
     pub(super) fn still_loses(
         &self,
@@ -261,18 +292,16 @@ impl Core {
         if loses == expected { Ok(()) } else { Err(VaultError::Busy) }
     }
 
-    /// A subject lost a name; its last one if `last` says what its attributes were.
-    pub(super) fn lost_name(&self, subject: Subject, last: Option<Attr>, now: crate::ambient::WallNanos) {
+    /// A subject lost a name; its last one if `last` says what it was.
+    pub(super) fn lost_name(&self, subject: Subject, last: Option<Facts>, now: WallNanos) {
+        self.times.changed(&subject.node(), now);
         let Some(inode) = self.inodes.lock().number(&subject) else { return };
-        let gone = last.is_some() || matches!(subject, Subject::Tombstone(..));
-        if !gone {
-            return self.inodes.lock().touch(inode, now);
-        }
+        let Some(last) = last else { return };
         let file = self.file_at(inode);
-        if let (Some(file), Some(attr)) = (&file, last) {
-            file.state().become_orphan(attr);
+        if let (Some(file), Subject::Node(_)) = (&file, subject) {
+            file.state().become_orphan(last.attr.clone());
         }
-        self.inodes.lock().orphan(inode);
+        self.inodes.lock().orphan(inode, last);
         if let Some(file) = file {
             self.close_if_unused(&file);
         }

@@ -11,7 +11,7 @@ use super::facts::{Facts, shown, subject_of};
 use super::file::File;
 use super::inodes::Subject;
 use super::names::name_of;
-use crate::vault::{Attr, Name, NodeId, VaultError};
+use crate::vault::{Name, NodeId, VaultError};
 use crate::vault::{Renamed, Replace};
 
 /// The two names of a rename, and what they led to when it began.
@@ -39,7 +39,9 @@ impl Core {
             Err(error) => return reply.fail(error),
         };
         let source = self.file_by(&both.source);
-        let target = both.target.as_ref().and_then(|target| self.file_by(target));
+        // Of one file by two names nothing is lost, and it cannot be held and folded at once.
+        let target = both.target.filter(|target| *target != both.source);
+        let target = target.and_then(|target| self.file_by(&target));
         let act = move |core: &Core, target: Option<&File>| {
             // A file's earlier writes come before its new name, also after a crash.
             if let Some(source) = &source {
@@ -47,9 +49,8 @@ impl Core {
             }
             core.carry_out_rename(&both, target)?;
             let now = core.now();
-            let mut inodes = core.inodes.lock();
-            inodes.touch(parent, now);
-            inodes.touch(new_parent, now);
+            core.times.named(&both.from.0, now);
+            core.times.named(&both.to.0, now);
             Ok(())
         };
         self.losing(target, reply, act);
@@ -84,7 +85,7 @@ impl Core {
     fn carry_out_rename(&self, both: &Both, target: Option<&File>) -> Result<(), VaultError> {
         let replaces = both.replace == Replace::Allowed && both.target != Some(both.source);
         let loses = if replaces { self.loses_last_name(&both.to.0, &both.to.1)? } else { None };
-        let attr = loses.map(|node| self.vault.read(|tree| tree.attr(&node))).transpose()?;
+        let last = self.last_facts(both.target.filter(|_| replaces), loses)?;
         let drops = match (loses, target) {
             (Some(_), Some(target)) => target.state().runs(),
             _ => Vec::new(),
@@ -102,11 +103,11 @@ impl Core {
             let now = self.vault.read(|tree| tree.base(target))?;
             self.readers.replaced(target, &before.stamps, &now);
         }
-        self.after_rename(both, renamed, attr)
+        self.after_rename(both, renamed, last)
     }
 
     /// Lets the numbers follow: as POSIX has it, whatever the nodes did.
-    fn after_rename(&self, both: &Both, renamed: Renamed, lost: Option<Attr>) -> Result<(), VaultError> {
+    fn after_rename(&self, both: &Both, renamed: Renamed, lost: Option<Facts>) -> Result<(), VaultError> {
         let now = self.now();
         match renamed {
             Renamed::Nothing | Renamed::Exchanged => {}
@@ -123,10 +124,7 @@ impl Core {
                 self.now_stands_for(both.source, target)?;
             }
         }
-        let renamed = self.inodes.lock().number(&both.source);
-        if let Some(inode) = renamed {
-            self.inodes.lock().touch(inode, now);
-        }
+        self.times.changed(&both.source.node(), now);
         Ok(())
     }
 

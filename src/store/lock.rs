@@ -24,7 +24,7 @@ const LIMIT: usize = 8 << 10;
 pub struct Holder {
     /// Its process.
     pub pid: u32,
-    /// Its control socket; `None` while it does not listen yet.
+    /// Its control socket; `None` while it does not listen yet, or no longer.
     pub socket: Option<PathBuf>,
 }
 

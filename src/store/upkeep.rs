@@ -126,6 +126,17 @@ impl Store {
         self.index.write(write).map_err(index_error)
     }
 
+    /// Begins a new index file and reads the log into it: for a layer above whose tables in it failed.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub fn renew_index(&self) -> Result<(), StoreError> {
+        let _one = self.mending.lock();
+        let keyring = self.keyring();
+        self.index.recreate(&keyring).map_err(index_error)?;
+        self.read_again(LogPosition::START, &keyring)
+    }
+
     /// Brings the index up to date, durably.
     ///
     /// # Errors

@@ -153,16 +153,9 @@ impl Vault {
     fn review(&self, versions: &BTreeSet<Version>) -> Result<()> {
         let (mut records, mut touched) = (Vec::new(), Touched::default());
         for version in versions {
-            let data = self.read(|tree| data_of(tree, version))?;
-            let missing = data.map_or(Ok(None), |data| self.wait_for(&data))?;
-            let mut waiting = self.waiting.lock();
-            let Some(old) = waiting.stop(version) else { continue };
-            match missing {
-                Some(wait) => waiting.wait(*version, Wait { shown: old.shown, ..wait }),
-                None => {
-                    records.push(records::arrived(version));
-                    touched.nodes.insert(version.0);
-                }
+            if self.is_over(version)? {
+                records.push(records::arrived(version));
+                touched.nodes.insert(version.0);
             }
         }
         if !records.is_empty() {
@@ -170,6 +163,35 @@ impl Vault {
         }
         self.subscribers.tell(&ChangeSet::new(Origin::VAULT, touched));
         Ok(())
+    }
+
+    /// Brings up to date what one version waits for; whether it waits no more.
+    fn is_over(&self, version: &Version) -> Result<bool> {
+        loop {
+            let arrivals = self.arrivals.load(Ordering::SeqCst);
+            let data = self.read(|tree| data_of(tree, version))?;
+            let absent = data.map_or(Ok(None), |data| self.wait_for(&data))?;
+            let mut waiting = self.waiting.lock();
+            let Some(mut wait) = absent else { return Ok(waiting.stop(version).is_some()) };
+            // What came since we looked has told a table that may not have asked for it, and never tells again.
+            if self.arrivals.load(Ordering::SeqCst) != arrivals && !self.is_still_absent(&mut wait)? {
+                continue;
+            }
+            if let Some(old) = waiting.stop(version) {
+                waiting.wait(*version, Wait { shown: old.shown, ..wait });
+            }
+            return Ok(false);
+        }
+    }
+
+    /// Takes what has come meanwhile off a wait; whether anything remains.
+    fn is_still_absent(&self, wait: &mut Wait) -> Result<bool> {
+        for id in std::mem::take(&mut wait.missing) {
+            if !self.store.contains(&id)? {
+                wait.missing.insert(id);
+            }
+        }
+        Ok(!wait.missing.is_empty())
     }
 
     /// A version waited when the vault was closed: looks what is still absent of it.

@@ -193,7 +193,7 @@ fn kind_of(tree: &Tree, node: &NodeId) -> Result<Kind> {
 }
 
 /// The names of a path. Empty ones (from slashes at the ends, or two in a row) do not count.
-fn split(path: &[u8]) -> Result<Vec<Name>> {
+pub(super) fn split(path: &[u8]) -> Result<Vec<Name>> {
     let names = path.split(|byte| *byte == b'/').filter(|name| !name.is_empty());
     names.map(|name| Ok(Name::new(name)?)).collect()
 }

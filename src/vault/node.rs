@@ -63,6 +63,21 @@ pub enum Kind {
     Device,
 }
 
+impl Kind {
+    const ALL: [Kind; 6] =
+        [Kind::File, Kind::Directory, Kind::Symlink, Kind::Fifo, Kind::Socket, Kind::Device];
+
+    /// The number that formats have for it, below 8.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// Of [`Kind::code`].
+    pub fn from_code(code: u8) -> Option<Kind> {
+        Self::ALL.get(usize::from(code)).copied()
+    }
+}
+
 /// A name a node has, or had last.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Place {

@@ -1,6 +1,6 @@
 //! Making and opening a vault: from the last durable head and the journal to the tree as it was.
 //!
-//! Opening reads the head's record, builds the view, applies the operations that the head does not have, and
+//! Opening reads the head's record, brings the stored view up to it, applies the operations that the head does not have, and
 //! folds what dirty data a crash left into ordinary operations. All of that can be cut off anywhere and done
 //! again: operations carry their stamps, and a fold says which dirty data it ends.
 
@@ -19,12 +19,13 @@ use super::error::{Result, VaultError};
 use super::journal::{Base, DirtyRun, Journal, Leftover, Replay};
 use super::lives::new_epoch;
 use super::missing::{Shown, Waiting};
+use super::past::Pasts;
 use super::reads::PendingReads;
 use super::records::{self, Identity};
-use super::schedule::Schedule;
+use super::stored_view::open_view;
 use super::vault::{Head, State, Vault};
 use super::view::{NodeUpdate, View};
-use super::{AttrPatch, Context, NodeId, Tree};
+use super::{Context, NodeId, Tree};
 use crate::ambient::Ambient;
 use crate::crypto::{DevicePublic, ObjectKind};
 use crate::store::{Damage, Recovery, Store};
@@ -107,7 +108,6 @@ impl Vault {
             Replay::read(&recovery.journal, &vault.head().context, &mark.transpose()?.unwrap_or_default())?;
         vault.put_back(replay, &mut report)?;
         vault.read_waiting()?;
-        vault.reschedule(Schedule::peers_heard);
         if life == Life::New {
             vault.announce_life()?;
         }
@@ -143,7 +143,9 @@ impl Vault {
         let contents = Contents::new(objects, keyring.content_keys().gear_seed(), CONTENT_WORKERS);
         let head = last_head(&store)?;
         let source = Arc::new(CommittedNodes { forest: forest.clone(), trie: head.trie() });
-        let view = view_of(&source, KeyedNames(keyring.content_keys().clone()))?;
+        let names = KeyedNames(keyring.content_keys().clone());
+        let trie_of = |id: &CommitId| Ok(Commit::decode(&store.fetch(&id.0)?)?.trie());
+        let (view, stored_view) = open_view(&store, &source, &names, trie_of)?;
         let tree = Tree::new(source, view, head.context.clone(), identity.replica());
         let offered = store.local(records::OFFERED).map_or(Ok(0), |bytes| records::lamport(&bytes))?;
         let journal = Journal::new(store.clone(), store.journal_position());
@@ -153,6 +155,7 @@ impl Vault {
             contents,
             ambient,
             identity: RwLock::new(identity),
+            stored_view: Mutex::new(stored_view),
             publishing: Mutex::new(()),
             state: RwLock::new(State { tree, head }),
             journal,
@@ -164,6 +167,7 @@ impl Vault {
             wake: Condvar::new(),
             subscribers: Subscribers::default(),
             fetch: RwLock::new(None),
+            pasts: Pasts::default(),
             folds: RwLock::new(None),
         }))
     }
@@ -204,9 +208,9 @@ impl Vault {
         self.journal.adopt(&run, leftover.first);
         let folded = match leftover.mtime {
             None => self.drop_run(&run).map(|()| None),
-            Some(mtime) => leftover.content(&self.contents, base.content).and_then(|content| {
-                self.fold(Origin::VAULT, &run, content, mtime, AttrPatch::default()).map(Some)
-            }),
+            Some(mtime) => leftover
+                .content(&self.contents, base.content)
+                .and_then(|content| self.fold(Origin::VAULT, &run, content, mtime, |_| {}).map(Some)),
         };
         if let Err(error) = &folded
             && !matches!(error, VaultError::Full | VaultError::Busy)
@@ -233,7 +237,7 @@ fn last_head(store: &Store) -> Result<Head> {
     Ok(Head { commit: id, root: commit.root, count: commit.count, context: commit.context })
 }
 
-/// The view from scratch. (A view index kept in the store's database would be caught up here instead.)
+/// The view from scratch.
 pub(super) fn view_of(source: &Arc<CommittedNodes>, names: KeyedNames) -> Result<View> {
     let mut updates = Vec::new();
     for entry in source.forest.iter(&source.trie, ..) {

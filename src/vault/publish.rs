@@ -204,12 +204,11 @@ impl Publishing<'_> {
         };
         vault.subscribers.tell(&ChangeSet::new(Origin::VAULT, touched));
         vault.subscribers.tell_committed();
-        vault.reschedule(super::schedule::Schedule::peers_heard);
         vault.waits_began(arrivals, &staged.changes)?;
         Ok(Merged { head, changed })
     }
 
-    /// Remembers that the head has all of a peer's state, which `merged` names by commit.
+    /// Remembers that the head has all of a peer's state.
     ///
     /// # Errors
     /// Of the disk.
@@ -218,7 +217,6 @@ impl Publishing<'_> {
             && self.vault.merged_from(&device)? != Some(commit)
         {
             self.vault.store.set_local(vec![records::merged(&device, &commit)])?;
-            self.vault.reschedule(super::schedule::Schedule::peers_heard);
         }
         Ok(())
     }

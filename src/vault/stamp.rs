@@ -25,7 +25,7 @@ impl fmt::Debug for ReplicaId {
 
 /// The time and the identity of an operation. Ordered by lamport, then replica: the greater stamp is the
 /// later writer.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Stamp {
     /// Greater than every lamport its replica had seen. The first is 1.
     pub lamport: u64,

@@ -6,6 +6,7 @@
 //! commits and merges are made beside it (`publish`).
 //!
 //! # Locks, in the order they may be taken
+//! 0. `stored_view`: the rows in the database go from commit to commit, one at a time.
 //! 1. `publishing`: one commit or merge at a time. Held over disk waits.
 //! 2. `state`: the tree and the head.
 //! 3. locks of callers below the tree (open files).
@@ -26,9 +27,11 @@ use super::contents::Contents;
 use super::error::Result;
 use super::journal::{DirtyRun, Ends, Journal};
 use super::missing::Waiting;
+use super::past::Pasts;
 use super::reads::{Fetch, PendingReads};
 use super::records::Identity;
 use super::schedule::Schedule;
+use super::stored_view::StoredRows;
 use super::{Context, Draw, Outcome, ReplicaId, Tree};
 use crate::ambient::{Ambient, random};
 use crate::crypto::{DevicePublic, ObjectId};
@@ -75,6 +78,8 @@ pub struct Vault {
     pub(super) contents: Contents,
     pub(super) ambient: Ambient,
     pub(super) identity: RwLock<Identity>,
+    /// The rows below the tree's view, if they are in the database.
+    pub(super) stored_view: Mutex<Option<Arc<StoredRows>>>,
     pub(super) publishing: Mutex<()>,
     pub(super) state: RwLock<State>,
     pub(super) journal: Journal,
@@ -88,6 +93,7 @@ pub struct Vault {
     pub(super) wake: Condvar,
     pub(super) subscribers: Subscribers,
     pub(super) fetch: RwLock<Option<Arc<dyn Fetch>>>,
+    pub(super) pasts: Pasts,
     pub(super) folds: RwLock<Option<Arc<dyn FoldSource>>>,
 }
 
@@ -132,15 +138,17 @@ impl Vault {
             self.reschedule(|schedule, _| schedule.hurry());
             return Err(super::VaultError::Busy);
         }
-        self.operate(origin, operation, |_| Ends { fold: None, drops })
+        self.operate(origin, operation, |_| Ends { fold: None, drops }, || {})
     }
 
-    /// One operation, with what it does to dirty data.
+    /// One operation, with what it does to dirty data. `landed` is called once it is journalled, before anybody
+    /// can look at the tree.
     pub(super) fn operate<'e, R>(
         &self,
         origin: Origin,
         operation: impl FnOnce(&mut Tree, Draw<'_>) -> Result<Outcome<R>>,
         ends: impl FnOnce(&Outcome<R>) -> Ends<'e>,
+        landed: impl FnOnce(),
     ) -> Result<R> {
         let mut draw = || random(&*self.ambient.entropy);
         let outcome = {
@@ -156,6 +164,7 @@ impl Vault {
                 state.tree.take_back(outcome.undo)?;
                 return Err(error);
             }
+            landed();
             outcome
         };
         self.journalled(Schedule::operation);

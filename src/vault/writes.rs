@@ -67,8 +67,9 @@ impl Vault {
     }
 
     /// Makes `content` (base and all changes of `run`) a version of the file, in place of what the run lies
-    /// over, and ends the run. Gives what the file shows to its writers now. If `content` is what it was,
-    /// only the attributes change: the time of modification, and what `attr` says (its `mtime` does not count).
+    /// over, and ends the run. Gives what the file shows to its writers now; `landed` hears of it before anybody
+    /// can look at the tree, with the tree's lock held. If `content` is what it was, only the time of
+    /// modification changes.
     ///
     /// # Errors
     /// As [`Vault::edit`]; the run goes on then.
@@ -78,25 +79,30 @@ impl Vault {
         run: &DirtyRun,
         content: Content,
         mtime: WallNanos,
-        attr: AttrPatch,
+        landed: impl FnOnce(&Shown),
     ) -> Result<Shown> {
         let base = run.base()?;
         let write = Write {
             base: base.stamps.clone(),
             data: Data::Content(content.clone()),
-            attr: AttrPatch { mtime: Some(mtime), ..attr },
+            attr: AttrPatch { mtime: Some(mtime), ..AttrPatch::default() },
         };
-        let mut shown = None;
+        let shown = std::cell::OnceCell::new();
         self.operate(
             origin,
             |tree, draw| tree.write(&run.node(), write, draw),
             |outcome| {
                 let after = shown_after(outcome.delta.as_ref(), run.node(), base, content);
-                shown = Some(after.clone());
-                Ends { fold: Some((run, after)), drops: &[] }
+                let after = shown.get_or_init(|| after);
+                Ends { fold: Some((run, after.clone())), drops: &[] }
+            },
+            || {
+                if let Some(shown) = shown.get() {
+                    landed(shown);
+                }
             },
         )?;
-        shown.ok_or(VaultError::Inconsistent("a fold without an outcome"))
+        shown.into_inner().ok_or(VaultError::Inconsistent("a fold without an outcome"))
     }
 
     /// Ends a run without a trace: its file is gone and nobody can read it after a restart.

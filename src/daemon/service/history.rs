@@ -1,25 +1,15 @@
-//! The past of the vault, and what waits for a person.
+//! The past of the vault.
 
-use super::super::api::{Conflict, LogEntry, VERSION};
+use super::super::api::{LogEntry, VERSION};
 use super::super::error::DaemonError;
 use super::super::opening::{path_error, vault_error};
 use super::Service;
-use crate::vault::view::Conflict as Beside;
-use crate::vault::{LogEntry as Commit, Name, Vault, VaultError};
+use crate::vault::{LogEntry as Commit, Vault, VaultError};
 
 /// The longest history that is listed.
 const LOG_ENTRIES: usize = 10_000;
 
 impl Service {
-    /// The conflicts that wait for a person.
-    pub async fn conflicts(&self) -> Result<Vec<Conflict>, DaemonError> {
-        self.on_vault(|vault| {
-            let found = vault.conflicts().map_err(|error| vault_error("looking for conflicts", error))?;
-            Ok(found.iter().map(conflict).collect())
-        })
-        .await
-    }
-
     /// The commits, newest first; with a path, those in which it changed.
     pub async fn log(&self, path: Option<Vec<u8>>) -> Result<Vec<LogEntry>, DaemonError> {
         self.on_vault(move |vault| {
@@ -33,23 +23,6 @@ impl Service {
         })
         .await
     }
-}
-
-fn conflict(beside: &Beside) -> Conflict {
-    let tombstone = &beside.tombstone;
-    Conflict {
-        version: VERSION,
-        path: path(&beside.directory, &tombstone.beside),
-        tombstone: path(&beside.directory, &tombstone.name),
-        device: beside.device.clone(),
-        stamp: format!("{}@{}", tombstone.stamp.lamport, tombstone.stamp.replica),
-        rule: format!("rule {}", beside.rule),
-    }
-}
-
-fn path(directory: &[Name], name: &Name) -> String {
-    let names = directory.iter().chain([name]);
-    names.map(|name| format!("/{}", String::from_utf8_lossy(name.as_bytes()))).collect()
 }
 
 fn entry(vault: &Vault, commit: &Commit) -> Result<LogEntry, VaultError> {

@@ -2,6 +2,7 @@
 //! with an owner and without.
 
 mod check;
+mod conflicts;
 mod entries;
 mod files;
 mod history;

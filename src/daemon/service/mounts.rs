@@ -166,13 +166,20 @@ fn start(
         trouble: MountTrouble::Other,
         causes: chain(&error),
     };
-    let filesystem = MountedVault::new(vault, how.ownership).map_err(system)?;
+    let filesystem = MountedVault::new(vault.clone(), how.ownership).map_err(system)?;
     let mount = Mount::start(filesystem.clone(), place, &how.kernel).map_err(|error| {
         let _ = filesystem.close();
         DaemonError::Mount { dir: shown(), trouble: trouble(&error), causes: chain(&error) }
     })?;
+    show_files(&vault, &filesystem);
     filesystem.tell(mount.invalidator()).map_err(system)?;
     Ok((filesystem, Arc::new(mount)))
+}
+
+/// The files of `.bosr/`.
+fn show_files(vault: &Arc<Vault>, filesystem: &MountedVault) {
+    let vault = vault.clone();
+    filesystem.show("conflicts", Arc::new(move || super::conflicts::as_file(&vault)));
 }
 
 fn trouble(error: &MountError) -> MountTrouble {

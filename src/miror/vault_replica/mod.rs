@@ -22,6 +22,9 @@ use crate::vault::contents::inspect_list;
 use crate::vault::{Commit, CommitId, Context, Head, NodeCodec, ReplicaId, Vault, VaultError};
 use provisional::Provisional;
 
+/// The local records of what peers were last known to have: prefix and device key.
+const SHARED: &[u8] = b"miror/shared/1/";
+
 /// A vault as a replica.
 pub struct VaultReplica {
     vault: Arc<Vault>,
@@ -71,16 +74,6 @@ impl VaultReplica {
         let announcement = Announcement { tip, generation, replica, context, recent: self.recent(head)? };
         *announced = Some(announcement.clone());
         Ok(announcement)
-    }
-
-    /// If a peer's state is all in ours, remembers that we know it; whether it is.
-    fn note_known(&self, peer: &DevicePublic, state: CommitId) -> Result<bool, ReplicaError> {
-        let commit = self.vault.load_commit(&state).map_err(vault_error)?;
-        let known = self.vault.head().context.contains(&commit.context);
-        if known {
-            self.vault.publishing().note_merged(Some((*peer, state))).map_err(vault_error)?;
-        }
-        Ok(known)
     }
 
     fn recent(&self, head: &Head) -> Result<Vec<ObjectId>, ReplicaError> {
@@ -164,7 +157,7 @@ impl Replica for VaultReplica {
 
     fn meet(
         &self,
-        peer: &DevicePublic,
+        _: &DevicePublic,
         context: &[Seen],
         commits: &[ObjectId],
     ) -> Result<Meeting, ReplicaError> {
@@ -183,7 +176,10 @@ impl Replica for VaultReplica {
         }
         let tip = commits.first().filter(|tip| common.as_ref() == Some(tip));
         let merged = match tip {
-            Some(tip) => self.note_known(peer, CommitId(*tip))?,
+            Some(tip) => {
+                let commit = self.vault.load_commit(&CommitId(*tip)).map_err(vault_error)?;
+                self.vault.head().context.contains(&commit.context)
+            }
             None => false,
         };
         Ok(Meeting { ours, common, merged })
@@ -265,7 +261,12 @@ impl Replica for VaultReplica {
     }
 
     fn note_shared(&self, peer: &DevicePublic, tip: &Tip) -> Result<(), ReplicaError> {
-        self.note_known(peer, CommitId(tip.commit)).map(drop)
+        let key = [SHARED, &peer.0].concat();
+        let value = tip.commit.0.to_vec();
+        if self.store().local(&key).as_ref() != Some(&value) {
+            self.store().set_local(vec![(key, Some(value))]).map_err(store_error)?;
+        }
+        Ok(())
     }
 }
 

@@ -69,15 +69,7 @@ impl Leaf<'_> {
 
     fn node(&mut self) -> Decoded<Node> {
         let head = self.wire.u8()?;
-        let kind = match head & KIND {
-            0 => Kind::File,
-            1 => Kind::Directory,
-            2 => Kind::Symlink,
-            3 => Kind::Fifo,
-            4 => Kind::Socket,
-            5 => Kind::Device,
-            _ => return Err(Malformed("unknown kind of node")),
-        };
+        let kind = Kind::from_code(head & KIND).ok_or(Malformed("unknown kind of node"))?;
         let node = match head & !KIND {
             0 => Node {
                 kind,

@@ -73,7 +73,7 @@ impl Writer {
     }
 
     fn node(&mut self, node: &Node) {
-        let kind = node.kind as u8;
+        let kind = node.kind.code();
         match single(node) {
             Some([place, attr, data]) => {
                 let same = place == attr && place == data;

@@ -47,6 +47,12 @@ impl Tree {
         }
     }
 
+    /// An operation that finds nothing to do.
+    pub(in crate::vault) fn unchanged<T>(&self, value: T) -> Outcome<T> {
+        let undo = Undo { before: Vec::new(), context: self.context.clone() };
+        Outcome { value, delta: None, touched: Touched::default(), undo }
+    }
+
     /// Takes the last operation back: nothing of it remains. For an operation that could not be journalled.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ mod write;
 pub use create::NewNode;
 pub use reclaim::{Difference, may_reclaim};
 pub use rename::{Renamed, Replace};
+pub(super) use write::plain_attr;
 pub use write::{AttrPatch, MAX_XATTRS, Write};
 
 use std::sync::Arc;

@@ -57,7 +57,7 @@ pub struct Write {
 }
 
 /// The attributes of a node that nobody gave any: the root of a new vault.
-pub(super) fn plain_attr() -> Attr {
+pub(in crate::vault) fn plain_attr() -> Attr {
     Attr { mode: 0o755, uid: 0, gid: 0, mtime: 0, birth: 0, xattrs: BTreeMap::new() }
 }
 
@@ -92,9 +92,6 @@ impl Tree {
             let node = edit.node(id)?;
             if node.is_directory() {
                 return Err(VaultError::IsDirectory);
-            }
-            if write.data.kind() != node.kind {
-                return Err(VaultError::Invalid("content of another kind than the file"));
             }
             let mut attr = node.attr.winner().map_or_else(plain_attr, |(_, attr)| attr.clone());
             write.attr.apply(&mut attr);

@@ -101,7 +101,7 @@ fn work(vault: &Arc<Vault>, peer: &Arc<Vault>, record: &mut Record) -> Result<()
     record.write(a, b"FIRst AN");
     vault.log_extent(&second, 6, b"AN", 8)?;
     let content = vault.contents().write(&b"FIRst an"[..])?;
-    vault.fold(Origin::VAULT, &first, content, 7, AttrPatch::default())?;
+    vault.fold(Origin::VAULT, &first, content, 7, |_| {})?;
     vault.commit()?;
     let big = noise(5, 70_000);
     record.write(a, &big);
@@ -109,7 +109,10 @@ fn work(vault: &Arc<Vault>, peer: &Arc<Vault>, record: &mut Record) -> Result<()
     vault.log_working(&second, &content, 9)?;
     vault.sync()?;
     record.synced();
-    vault.fold(Origin::VAULT, &second, content, 9, AttrPatch::default())?;
+    vault.fold(Origin::VAULT, &second, content, 9, |_| {})?;
+
+    // The view's index goes from commit to commit.
+    vault.store_view(0)?;
 
     // Names.
     let root = NodeId::ROOT;
@@ -135,6 +138,7 @@ fn work(vault: &Arc<Vault>, peer: &Arc<Vault>, record: &mut Record) -> Result<()
 
     record.remove("/c");
     vault.edit(Origin::VAULT, |tree, draw| tree.unlink(&root, &name("c"), draw))?;
+    vault.store_view(0)?;
     vault.commit()?;
     record.synced();
     record.remove("/peer");

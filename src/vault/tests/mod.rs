@@ -4,8 +4,8 @@ mod crash;
 mod lives;
 mod meanwhile;
 mod meeting;
-mod prune;
 mod replay;
+mod stored_view;
 mod threads;
 
 use std::collections::BTreeMap;

@@ -106,7 +106,7 @@ fn a_run_that_follows_one_being_folded_is_no_conflict_with_it() {
         vault.log_extent(&second, 1, b"2", 6).unwrap();
         if folded {
             let content = vault.contents().write(&b"1000"[..]).unwrap();
-            vault.fold(Origin::VAULT, &first, content, 5, AttrPatch::default()).unwrap();
+            vault.fold(Origin::VAULT, &first, content, 5, |_| {}).unwrap();
         }
         vault.sync().unwrap();
         let again = cut(&vault_host, Loss::Drop).open();
@@ -146,7 +146,7 @@ fn a_fold_that_only_the_commit_remembers_is_not_made_again() {
     vault.log_extent(&run, 0, b"1", 5).unwrap();
     vault.sync().unwrap();
     let content = vault.contents().write(&b"1000"[..]).unwrap();
-    vault.fold(Origin::VAULT, &run, content, 5, AttrPatch::default()).unwrap();
+    vault.fold(Origin::VAULT, &run, content, 5, |_| {}).unwrap();
     put(&vault, "/f", b"later");
     vault.commit().unwrap();
     let again = cut(&host, Loss::Drop).open();

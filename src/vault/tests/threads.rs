@@ -135,7 +135,7 @@ fn dirty_data_is_folded_before_a_commit() {
         fn fold_ready(&self, _: bool) -> Result<()> {
             let ready = self.0.lock().take();
             if let Some((run, content)) = ready {
-                self.1.fold(Origin::VAULT, &run, content, 5, AttrPatch::default())?;
+                self.1.fold(Origin::VAULT, &run, content, 5, |_| {})?;
             }
             Ok(())
         }
@@ -154,4 +154,31 @@ fn dirty_data_is_folded_before_a_commit() {
     assert_eq!(vault.head().context, vault.read(|tree| tree.context().clone()));
     assert_eq!(get(&vault, "/f"), b"1");
     vault.set_fold_source(None);
+}
+
+#[test]
+fn a_chunk_that_comes_while_its_file_is_looked_at_is_not_waited_for() {
+    let (a, b) = (Host::new(1).create("a"), Host::new(2).join());
+    put(&a, "/large", &noise(1, 3_000_000));
+    pull_with(&b, &a, false);
+    let waiting = b.missing(None, usize::MAX);
+    assert!(waiting.len() > 5, "{} chunks are no race", waiting.len());
+    let node = dir(&b, "/large");
+    let changes = [(node, b.read(|tree| tree.node(&node)).unwrap())];
+    for id in waiting {
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) {
+                    b.waits_began(u64::MAX, &changes).unwrap();
+                }
+            });
+            carry(&a, &b, ObjectKind::Chunk, &id);
+            b.arrived(&[id]).unwrap();
+            done.store(true, Ordering::SeqCst);
+        });
+        assert!(!b.missing(None, usize::MAX).contains(&id));
+    }
+    assert_eq!(b.waiting().files, 0);
+    assert_eq!(get(&b, "/large"), get(&a, "/large"));
 }

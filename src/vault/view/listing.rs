@@ -4,6 +4,7 @@
 //! the rank among names whose hashes differ in no higher bit, so an entry that is there throughout is listed
 //! exactly once however the directory changes meanwhile.
 
+use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
@@ -56,12 +57,39 @@ pub struct Listed {
 pub struct Conflict {
     /// The directory, from the root.
     pub directory: Vec<Name>,
+    /// The directory's node: of a united one, its front.
+    pub front: NodeId,
     /// The tombstone in it.
     pub tombstone: Tombstone,
     /// Who wrote the version.
     pub device: String,
     /// The rule that put it beside the name.
     pub rule: u8,
+}
+
+impl Conflict {
+    /// The path of what has the name, from the root.
+    pub fn path(&self) -> Vec<Name> {
+        self.beside(&self.tombstone.beside)
+    }
+
+    /// The path of the tombstone file, from the root.
+    pub fn tombstone_path(&self) -> Vec<Name> {
+        self.beside(&self.tombstone.name)
+    }
+
+    fn beside(&self, name: &Name) -> Vec<Name> {
+        self.directory.iter().chain([name]).cloned().collect()
+    }
+}
+
+/// What a name of a listing is.
+enum Shows<'t> {
+    /// The only claim of it.
+    Claim(NodeId, Kind),
+    /// Of several claims the one that the rules choose.
+    Chosen,
+    Tombstone(&'t Tombstone),
 }
 
 impl Scene<'_> {
@@ -77,7 +105,7 @@ impl Scene<'_> {
         let names = self.names_from(&group, from, limit.saturating_add(1 + RANK as usize), &tombstones)?;
         let mut listed = Vec::new();
         let (mut prefix, mut rank) = (None, 0);
-        for ((hash, name), tombstone) in names {
+        for ((hash, name), shows) in names {
             let slot = (hash & !RANK).max(FIRST_COOKIE);
             rank = if prefix == Some(slot) { (rank + 1).min(RANK) } else { 0 };
             prefix = Some(slot);
@@ -87,7 +115,7 @@ impl Scene<'_> {
             if listed.len() >= limit {
                 break;
             }
-            if let Some((kind, entry)) = self.listed_entry(&group, &name, tombstone)? {
+            if let Some((kind, entry)) = self.listed_entry(&group, &name, shows)? {
                 listed.push(Listed { cookie: slot + rank, name, kind, entry });
             }
         }
@@ -101,49 +129,53 @@ impl Scene<'_> {
         from: u64,
         enough: usize,
         tombstones: &'t [Tombstone],
-    ) -> Result<BTreeMap<(u64, Name), Option<&'t Tombstone>>> {
+    ) -> Result<BTreeMap<(u64, Name), Shows<'t>>> {
         let from = if from == FIRST_COOKIE { 0 } else { from };
         let mut names = BTreeMap::new();
         // Every member gives its first names; beyond the smallest last of them others may be missing.
         let mut complete_to = u64::MAX;
         for member in group.members() {
             let mut count = 0;
-            self.rows.scan(member, from, &mut |key, _| {
-                if key.hash > complete_to {
-                    return ControlFlow::Break(());
+            self.rows.scan(member, from, &mut |seen| {
+                if seen.hash > complete_to {
+                    return Ok(ControlFlow::Break(()));
                 }
-                if !self.marks.displaced.contains(&key.node)
-                    && names.insert((key.hash, key.name.clone()), None).is_none()
-                {
-                    count += 1;
-                    if count == enough {
-                        complete_to = complete_to.min(key.hash & !RANK | RANK);
+                if self.marks.displaced.contains(&seen.node) {
+                    return Ok(ControlFlow::Continue(()));
+                }
+                match names.entry((seen.hash, seen.to_name()?)) {
+                    Slot::Occupied(mut other) => drop(other.insert(Shows::Chosen)),
+                    Slot::Vacant(free) => {
+                        free.insert(Shows::Claim(seen.node, seen.row.kind));
+                        count += 1;
                     }
                 }
-                ControlFlow::Continue(())
+                if count == enough {
+                    complete_to = complete_to.min(seen.hash & !RANK | RANK);
+                }
+                Ok(ControlFlow::Continue(()))
             })?;
         }
         if group.has(&NodeId::ROOT) {
             for node in &self.marks.displaced {
                 let name = self.directory_claim(node)?.map(|claim| claim.name);
-                names.extend(name.map(|name| ((self.hash(&name), name), None)));
+                names.extend(name.map(|name| ((self.hash(&name), name), Shows::Chosen)));
             }
         }
-        let more = tombstones.iter().map(|it| ((self.hash(&it.name), it.name.clone()), Some(it)));
+        let more = tombstones.iter().map(|it| ((self.hash(&it.name), it.name.clone()), Shows::Tombstone(it)));
         names.extend(more);
         names.retain(|(hash, _), _| (from..=complete_to).contains(hash));
         Ok(names)
     }
 
-    fn listed_entry(
-        &self,
-        group: &Group,
-        name: &Name,
-        tombstone: Option<&Tombstone>,
-    ) -> Result<Option<(Kind, Entry)>> {
-        if let Some(tombstone) = tombstone {
-            let kind = self.node(&tombstone.node)?.map_or(Kind::File, |node| node.kind);
-            return Ok(Some((kind, Entry::Tombstone(tombstone.clone()))));
+    fn listed_entry(&self, group: &Group, name: &Name, shows: Shows<'_>) -> Result<Option<(Kind, Entry)>> {
+        match shows {
+            Shows::Claim(node, kind) => return Ok(Some((kind, Entry::Node(node)))),
+            Shows::Chosen => {}
+            Shows::Tombstone(tombstone) => {
+                let kind = self.node(&tombstone.node)?.map_or(Kind::File, |node| node.kind);
+                return Ok(Some((kind, Entry::Tombstone(tombstone.clone()))));
+            }
         }
         let claims = self.claims_at(group, name)?;
         if let [only] = claims.as_slice() {
@@ -168,13 +200,26 @@ impl Scene<'_> {
         let mut conflicts = Vec::new();
         for (front, group) in groups {
             let Some(directory) = self.path(&front)? else { continue };
-            for tombstone in self.tombstones(&group)?.iter().cloned() {
-                let device = self.device_name(&tombstone.stamp);
-                conflicts.push(Conflict { directory: directory.clone(), tombstone, device, rule: 5 });
+            for tombstone in self.tombstones(&group)?.iter() {
+                conflicts.push(self.conflict_in(directory.clone(), front, tombstone));
             }
         }
         conflicts.sort_by(|a, b| (&a.directory, &a.tombstone.name).cmp(&(&b.directory, &b.tombstone.name)));
         Ok(conflicts)
+    }
+
+    /// What a tombstone of a directory is the losing side of; `None` in a directory that shows nowhere.
+    ///
+    /// # Errors
+    /// Of index and nodes.
+    pub fn conflict(&self, group: &Group, tombstone: &Tombstone) -> Result<Option<Conflict>> {
+        let front = group.front();
+        Ok(self.path(&front)?.map(|directory| self.conflict_in(directory, front, tombstone)))
+    }
+
+    fn conflict_in(&self, directory: Vec<Name>, front: NodeId, tombstone: &Tombstone) -> Conflict {
+        let device = self.device_name(&tombstone.stamp);
+        Conflict { directory, front, tombstone: tombstone.clone(), device, rule: 5 }
     }
 
     /// Every group of more than one directory, and the root's if anything is shown as or moved to the root.

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use listing::{Conflict, Entry, FIRST_COOKIE, Listed, Tombstone};
 pub use resolve::{Holder, Loser, Resolved};
-pub use rows::{ClaimRows, MemoryRows, NameHash};
+pub use rows::{NameHash, NoRows, Row, RowKey, RowSource, Rows};
 pub use scene::{Claimed, Group, Scene};
 pub use update::{NodeUpdate, Touched};
 
@@ -50,8 +50,6 @@ pub struct Marks {
     pub conflicted: BTreeMap<NodeId, BTreeSet<Name>>,
     /// The device records, whose names go into tombstone names.
     pub devices: BTreeMap<NodeId, DeviceRecord>,
-    /// What has no name, live or dead: what pruning looks at.
-    pub nameless: BTreeSet<NodeId>,
 }
 
 impl Marks {
@@ -64,7 +62,7 @@ impl Marks {
 /// The view's index: rows and marks. Reading needs the nodes as well: [`View::scene`].
 #[derive(Debug)]
 pub struct View {
-    rows: Box<dyn ClaimRows>,
+    rows: Rows,
     marks: Marks,
     names: Arc<dyn NameHash>,
     beside: Beside,
@@ -72,28 +70,43 @@ pub struct View {
 
 impl View {
     /// The view that `rows` and `marks` were kept for; both empty for no nodes.
-    pub fn new(rows: Box<dyn ClaimRows>, marks: Marks, names: Arc<dyn NameHash>) -> Self {
+    pub fn new(rows: Rows, marks: Marks, names: Arc<dyn NameHash>) -> Self {
         View { rows, marks, names, beside: Beside::default() }
     }
 
     /// The view of no nodes, in memory.
     pub fn in_memory(names: Arc<dyn NameHash>) -> Self {
-        View::new(Box::new(MemoryRows::default()), Marks::default(), names)
+        View::new(Rows::over(Arc::new(NoRows)), Marks::default(), names)
     }
 
     /// A copy that changes independently, to stage a merge on.
     #[must_use]
     pub fn fork(&self) -> Self {
-        View::new(self.rows.fork(), self.marks.clone(), Arc::clone(&self.names))
+        View::new(self.rows.clone(), self.marks.clone(), Arc::clone(&self.names))
     }
 
-    /// What is to be kept beside the rows when they are stored.
+    /// What is out of the ordinary.
     pub fn marks(&self) -> &Marks {
         &self.marks
     }
 
+    /// How many rows stand in memory, above those of a base.
+    pub fn rows_changed(&self) -> usize {
+        self.rows.changed()
+    }
+
+    /// The rows, to bring them over another base.
+    pub fn rows_mut(&mut self) -> &mut Rows {
+        &mut self.rows
+    }
+
+    /// What there is to store.
+    pub fn into_parts(self) -> (Rows, Marks) {
+        (self.rows, self.marks)
+    }
+
     /// The tree that `nodes` show. They must be the nodes this view was last updated to.
     pub fn scene<'a>(&'a self, nodes: &'a dyn NodeSource) -> Scene<'a> {
-        Scene { rows: &*self.rows, marks: &self.marks, names: &*self.names, beside: &self.beside, nodes }
+        Scene { rows: &self.rows, marks: &self.marks, names: &*self.names, beside: &self.beside, nodes }
     }
 }

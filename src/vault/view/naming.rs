@@ -21,10 +21,21 @@ pub fn may_be_tombstone(name: &[u8]) -> bool {
 /// The name of the tombstone beside `name`, for a version written by `device` at `lamport`. `count` is 1 for
 /// the first choice, more if that is taken.
 pub fn tombstone_name(name: &Name, device: &str, lamport: u64, count: u32) -> Name {
-    let (stem, extension) = split(name);
     let mut tail = MARK.to_vec();
     tail.extend(device_part(device).bytes());
     tail.extend(format!("-{lamport}").bytes());
+    with_tail(name, tail, count)
+}
+
+/// The name of an ordinary file that a tombstone beside `name` is to become: `<stem>-<device>.<ext>`. `count`
+/// as for [`tombstone_name`].
+pub fn kept_name(name: &Name, device: &str, count: u32) -> Name {
+    with_tail(name, format!("-{}", device_part(device)).into_bytes(), count)
+}
+
+/// A name with `tail` between its stem, which is cut if need be, and its extension.
+fn with_tail(name: &Name, mut tail: Vec<u8>, count: u32) -> Name {
+    let (stem, extension) = split(name);
     if count > 1 {
         tail.extend(format!("-{count}").bytes());
     }
@@ -105,6 +116,15 @@ mod tests {
         assert_eq!(named("x.tombstone-a-1", "desk", 9, 1), "x.tombstone-desk-9");
         // Only looks like one.
         assert_eq!(named("x.tombstone-a.odt", "desk", 9, 1), "x.tombstone-a.tombstone-desk-9.odt");
+    }
+
+    #[test]
+    fn a_version_that_is_kept_is_called_after_its_device() {
+        let kept = |name: &str, device: &str, count| kept_name(&Name::new(name).unwrap(), device, count);
+        assert_eq!(kept("report.odt", "laptop", 1).as_bytes(), b"report-laptop.odt");
+        assert_eq!(kept("report.odt", "my.box", 2).as_bytes(), b"report-my_box-2.odt");
+        assert_eq!(kept("Makefile", "laptop", 1).as_bytes(), b"Makefile-laptop");
+        assert_eq!(kept(&"x".repeat(255), "laptop", 1).len(), 255);
     }
 
     #[test]

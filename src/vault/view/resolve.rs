@@ -201,11 +201,12 @@ impl Scene<'_> {
         let mut seen: BTreeMap<Name, NodeId> = BTreeMap::new();
         let mut shared = BTreeSet::new();
         for member in group.members() {
-            self.rows.scan(member, 0, &mut |key, _| {
-                if *seen.entry(key.name.clone()).or_insert(*member) != *member {
-                    shared.insert(key.name.clone());
+            self.rows.scan(member, 0, &mut |row| {
+                let name = row.to_name()?;
+                if *seen.entry(name.clone()).or_insert(*member) != *member {
+                    shared.insert(name);
                 }
-                ControlFlow::Continue(())
+                Ok(ControlFlow::Continue(()))
             })?;
         }
         if group.has(&NodeId::ROOT) {

@@ -7,14 +7,17 @@ use super::super::{Kind, Name, Node, NodeId, NodeSource, Stamp};
 use super::beside::Beside;
 use super::claims::{self, Claim};
 use super::naming::may_be_tombstone;
-use super::rows::{ClaimRows, NameHash};
+use super::rows::{NameHash, RowKey, Rows};
 use super::{Entry, Marks};
 use std::sync::Arc;
+
+/// Directories in a directory up to which they are counted.
+const MOST_COUNTED: u32 = 2000;
 
 /// The tree as it stands: the view's index with the nodes it is of.
 #[derive(Clone, Copy)]
 pub struct Scene<'a> {
-    pub(super) rows: &'a dyn ClaimRows,
+    pub(super) rows: &'a Rows,
     pub(super) marks: &'a Marks,
     pub(super) names: &'a dyn NameHash,
     pub(super) beside: &'a Beside,
@@ -97,9 +100,10 @@ impl Scene<'_> {
     pub(super) fn has_row(&self, id: &NodeId, claim: &Claim) -> Result<bool> {
         let mut found = false;
         let hash = self.hash(&claim.name);
-        self.rows.scan(&claim.parent, hash, &mut |key, _| {
-            found = key.hash == hash && key.node == *id && key.name == claim.name;
-            if found || key.hash != hash { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        self.rows.scan(&claim.parent, hash, &mut |seen| {
+            found = seen.hash == hash && seen.node == *id && *seen.name == *claim.name;
+            let over = found || seen.hash != hash;
+            Ok(if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
         Ok(found)
     }
@@ -110,9 +114,9 @@ impl Scene<'_> {
     /// Of the index.
     pub fn has_no_rows(&self, parent: &NodeId) -> Result<bool> {
         let mut empty = true;
-        self.rows.scan(parent, 0, &mut |_, _| {
+        self.rows.scan(parent, 0, &mut |_| {
             empty = false;
-            ControlFlow::Break(())
+            Ok(ControlFlow::Break(()))
         })?;
         Ok(empty)
     }
@@ -179,14 +183,14 @@ impl Scene<'_> {
         let hash = self.hash(name);
         let mut found: Vec<Claimed> = Vec::new();
         for member in group.members() {
-            self.rows.scan(member, hash, &mut |key, row| {
-                if key.hash != hash {
-                    return ControlFlow::Break(());
+            self.rows.scan(member, hash, &mut |seen| {
+                if seen.hash != hash {
+                    return Ok(ControlFlow::Break(()));
                 }
-                if key.name == *name && !self.marks.displaced.contains(&key.node) {
-                    found.push(Claimed { node: key.node, stamp: row.stamp, kind: row.kind });
+                if *seen.name == **name && !self.marks.displaced.contains(&seen.node) {
+                    found.push(Claimed { node: seen.node, stamp: seen.row.stamp, kind: seen.row.kind });
                 }
-                ControlFlow::Continue(())
+                Ok(ControlFlow::Continue(()))
             })?;
         }
         if group.has(&NodeId::ROOT) {
@@ -225,6 +229,35 @@ impl Scene<'_> {
         }
         let tombstones = self.tombstones(group)?;
         Ok(tombstones.iter().find(|tombstone| tombstone.name == *name).cloned().map(Entry::Tombstone))
+    }
+
+    /// How many directories `dir` shows, or `None` if they are more than [`MOST_COUNTED`]. A directory whose own
+    /// directories are moved or united by rule is listed to count them; any other costs their rows.
+    ///
+    /// # Errors
+    /// Of index and nodes.
+    pub fn subdirectories(&self, dir: &NodeId) -> Result<Option<u32>> {
+        let group = self.group(dir)?;
+        let plain = self.marks.is_plain()
+            || matches!(group.members(), [only] if *only != NodeId::ROOT)
+                && self.marks.displaced.is_empty()
+                && !self.marks.collided.contains_key(dir);
+        let mut count = 0;
+        if plain {
+            self.rows.scan(&RowKey::directories_of(&group.front()), 0, &mut |_| {
+                count += 1;
+                Ok(if count > MOST_COUNTED { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            })?;
+            return Ok((count <= MOST_COUNTED).then_some(count));
+        }
+        let mut cookie = 0;
+        while count <= MOST_COUNTED {
+            let listed = self.list(dir, cookie, 1024)?;
+            let Some(last) = listed.last() else { return Ok(Some(count)) };
+            cookie = last.cookie;
+            count += listed.iter().filter(|entry| entry.kind == Kind::Directory).count() as u32;
+        }
+        Ok(None)
     }
 
     /// The directory above `dir` (`..`): a front. The root's is the root; of what is not shown, none.

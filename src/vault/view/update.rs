@@ -77,7 +77,6 @@ impl View {
         work.refresh_marks()?;
         let (slots, dirs, dir_slots) = (work.slots, work.dirs, work.dir_slots);
         let devices_changed = self.refresh_devices(updates);
-        self.refresh_nameless(updates);
         parents.extend(slots.iter().map(|(parent, _)| *parent));
         let restructured = self.restructured(&old_marks, nodes, &dirs, &dir_slots, old.united)?;
         if restructured {
@@ -161,16 +160,6 @@ impl View {
             }
         }
         Ok(())
-    }
-
-    fn refresh_nameless(&mut self, updates: &[NodeUpdate]) {
-        for update in updates {
-            let nameless = update.new.as_deref().is_some_and(|node| !node.is_placed());
-            match nameless && update.id != NodeId::ROOT {
-                true => self.marks.nameless.insert(update.id),
-                false => self.marks.nameless.remove(&update.id),
-            };
-        }
     }
 
     fn refresh_devices(&mut self, updates: &[NodeUpdate]) -> bool {
@@ -299,13 +288,13 @@ impl Work<'_> {
         for claim in &old {
             self.slots.insert((claim.parent, claim.name.clone()));
             if !new.iter().any(|other| (other.parent, &other.name) == (claim.parent, &claim.name)) {
-                self.remove(update.id, claim)?;
+                self.remove(update.id, claim);
             }
         }
         for claim in &new {
             self.slots.insert((claim.parent, claim.name.clone()));
             if !old.contains(claim) {
-                self.put(update.id, kind, claim)?;
+                self.put(update.id, kind, claim);
             }
         }
         if kind == Kind::Directory {
@@ -339,25 +328,28 @@ impl Work<'_> {
 
     fn key(&self, id: NodeId, claim: &Claim) -> RowKey {
         let hash = self.view.names.hash(&claim.name) & (u64::MAX >> 1);
-        RowKey { parent: claim.parent, hash, node: id, name: claim.name.clone() }
+        RowKey::new(&claim.parent, hash, &id, &claim.name)
     }
 
-    fn put(&mut self, id: NodeId, kind: Kind, claim: &Claim) -> Result<()> {
+    fn put(&mut self, id: NodeId, kind: Kind, claim: &Claim) {
         let key = self.key(id, claim);
-        self.view.rows.put(key, Row { stamp: claim.stamp, kind, gone: claim.gone })?;
+        let row = Row { stamp: claim.stamp, kind, gone: claim.gone };
+        if kind == Kind::Directory {
+            self.view.rows.put(key.among_directories(), row);
+        }
+        self.view.rows.put(key, row);
         self.parents.insert(claim.parent);
         self.gained.push(claim.parent);
         // A directory that loses its name may have lived by what lives only by it.
         self.lost.push(claim.parent);
-        Ok(())
     }
 
-    fn remove(&mut self, id: NodeId, claim: &Claim) -> Result<()> {
+    fn remove(&mut self, id: NodeId, claim: &Claim) {
         let key = self.key(id, claim);
-        self.view.rows.remove(&key)?;
+        self.view.rows.remove(key.among_directories());
+        self.view.rows.remove(key);
         self.parents.insert(claim.parent);
         self.lost.push(claim.parent);
-        Ok(())
     }
 
     /// Brings directories without a name to life that something claims to be in, then buries those that
@@ -367,7 +359,7 @@ impl Work<'_> {
             let Some(claim) = self.nameless(&id)? else { continue };
             let scene = self.view.scene(self.nodes);
             if !scene.has_no_rows(&id)? && !scene.has_row(&id, &claim)? {
-                self.put(id, Kind::Directory, &claim)?;
+                self.put(id, Kind::Directory, &claim);
                 self.moved(id, claim);
             }
         }
@@ -378,7 +370,7 @@ impl Work<'_> {
             }
             for dead in self.ungrounded(id)? {
                 if let Some(claim) = self.nameless(&dead)? {
-                    self.remove(dead, &claim)?;
+                    self.remove(dead, &claim);
                     self.moved(dead, claim);
                 }
             }
@@ -405,15 +397,15 @@ impl Work<'_> {
         let mut todo = vec![id];
         while let Some(dir) = todo.pop() {
             let mut grounded = false;
-            self.view.rows.scan(&dir, 0, &mut |key, row| {
-                grounded = row.kind != Kind::Directory || !row.gone;
+            self.view.rows.scan(&dir, 0, &mut |child| {
+                grounded = child.row.kind != Kind::Directory || !child.row.gone;
                 if grounded {
-                    return ControlFlow::Break(());
+                    return Ok(ControlFlow::Break(()));
                 }
-                if seen.insert(key.node) {
-                    todo.push(key.node);
+                if seen.insert(child.node) {
+                    todo.push(child.node);
                 }
-                ControlFlow::Continue(())
+                Ok(ControlFlow::Continue(()))
             })?;
             if grounded {
                 return Ok(BTreeSet::new());
@@ -477,16 +469,16 @@ impl Work<'_> {
         for (parent, name) in &self.slots {
             let (mut directories, mut files) = (0, Vec::new());
             let hash = self.view.names.hash(name) & (u64::MAX >> 1);
-            self.view.rows.scan(parent, hash, &mut |key, row| {
-                if key.hash != hash {
-                    return ControlFlow::Break(());
+            self.view.rows.scan(parent, hash, &mut |seen| {
+                if seen.hash != hash {
+                    return Ok(ControlFlow::Break(()));
                 }
-                match row.kind {
-                    _ if key.name != *name => {}
+                match seen.row.kind {
+                    _ if *seen.name != **name => {}
                     Kind::Directory => directories += 1,
-                    _ => files.push(key.node),
+                    _ => files.push(seen.node),
                 }
-                ControlFlow::Continue(())
+                Ok(ControlFlow::Continue(()))
             })?;
             let conflicted = match files.as_slice() {
                 [] => false,
