@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::slice;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use parking_lot::Mutex;
 
 use crate::mountinfo;
 use crate::unmount::{self, UnmountError};
@@ -14,6 +15,8 @@ use crate::unmount::{self, UnmountError};
 #[derive(Debug)]
 pub(crate) struct Connection {
     path: PathBuf,
+    /// Where else it is shown, in the order in which it came there.
+    others: Mutex<Vec<PathBuf>>,
     /// The device number it is listed under, which no other mount has while the connection lives.
     number: Option<String>,
     device: OwnedFd,
@@ -24,12 +27,31 @@ impl Connection {
     pub(crate) fn new(path: PathBuf, device: &impl AsFd) -> io::Result<Connection> {
         let listed = mountinfo::uppermost_at(&path)?.filter(mountinfo::Listed::is_ours);
         let device = device.as_fd().try_clone_to_owned()?;
-        Ok(Connection { path, number: listed.map(|mount| mount.number), device })
+        let number = listed.map(|mount| mount.number);
+        Ok(Connection { path, others: Mutex::default(), number, device })
     }
 
     /// Where it is mounted.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where it is shown now. Empty if it was taken away from everywhere.
+    pub(crate) fn places(&self) -> Result<Vec<PathBuf>, UnmountError> {
+        let mut places = vec![self.path.clone()];
+        places.extend(self.others.lock().iter().cloned());
+        let mut shown = Vec::new();
+        for place in places {
+            if self.is_uppermost(&place)? && !shown.contains(&place) {
+                shown.push(place);
+            }
+        }
+        Ok(shown)
+    }
+
+    /// Notes that it is shown at `place` too.
+    pub(crate) fn shown_at(&self, place: PathBuf) {
+        self.others.lock().push(place);
     }
 
     /// Whether the kernel still sends requests: until it is unmounted and no file in it is open.
@@ -42,31 +64,30 @@ impl Connection {
         }
     }
 
-    /// Ends the mount if nothing uses it and it is still there.
+    /// Ends the mount, wherever it is shown, if nothing uses it.
     pub(crate) fn unmount(&self) -> Result<(), UnmountError> {
-        if self.is_uppermost()? { unmount::unmount(&self.path) } else { Ok(()) }
+        self.places()?.iter().rev().try_for_each(|place| unmount::unmount(place))
     }
 
-    /// Takes the mount out of the tree if it is still there.
+    /// Takes the mount out of the tree, wherever it is shown.
     pub(crate) fn detach(&self) -> Result<(), UnmountError> {
-        if self.is_uppermost()? { unmount::detach(&self.path) } else { Ok(()) }
+        self.places()?.iter().rev().try_for_each(|place| unmount::detach(place))
     }
 
     /// Ends the mount by force if it is still there: whoever waits for an answer gets an error.
     pub(crate) fn abort(&self) -> Result<(), UnmountError> {
-        if !self.is_uppermost()? {
-            return Ok(());
-        }
-        unmount::abort(&self.path, self.number.as_deref())?;
-        unmount::detach(&self.path)
+        let places = self.places()?;
+        let Some(place) = places.first() else { return Ok(()) };
+        unmount::abort(place, self.number.as_deref())?;
+        places.iter().rev().try_for_each(|place| unmount::detach(place))
     }
 
-    /// Whether this mount is the one at its path, and not another that came after or on top.
-    fn is_uppermost(&self) -> Result<bool, UnmountError> {
+    /// Whether this mount is the one at `place`, and not another that came after or on top.
+    fn is_uppermost(&self, place: &Path) -> Result<bool, UnmountError> {
         if !self.is_alive() {
             return Ok(false);
         }
-        let listed = mountinfo::uppermost_at(&self.path).map_err(UnmountError::System)?;
+        let listed = mountinfo::uppermost_at(place).map_err(UnmountError::System)?;
         Ok(listed.is_some_and(|listed| Some(listed.number) == self.number))
     }
 }

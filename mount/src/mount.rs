@@ -1,9 +1,12 @@
 //! A mount, from the moment the directory shows the filesystem until the kernel lets go of it.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fuser::Session;
+use nix::errno::Errno;
+use nix::mount::{MsFlags, mount};
 use parking_lot::{Condvar, Mutex};
 
 use crate::adapter::Adapter;
@@ -74,6 +77,53 @@ impl Mount {
     #[must_use]
     pub fn path(&self) -> &Path {
         self.connection.path()
+    }
+
+    /// Shows the same filesystem at another directory too, with the same page cache: what is done at one place is
+    /// seen at the other at once. Of `options`, `allow_other` is that of the first place, which is also
+    /// read-only for all if it is.
+    ///
+    /// # Errors
+    /// [`MountError::OnlyByRoot`], and those of [`Mount::start`].
+    pub fn show_at(&self, path: &Path, options: &MountOptions) -> Result<(), MountError> {
+        let place = Place::prepare(path, options)?;
+        let shown = self.places().map_err(|error| MountError::System(io::Error::other(error)))?;
+        let from = shown.first().ok_or_else(|| MountError::NotFound(self.path().to_owned()))?;
+        let bind = |from: Option<&Path>, flags| mount(from, &place.path, None::<&str>, flags, None::<&str>);
+        let bound = bind(Some(from), MsFlags::MS_BIND).and_then(|()| {
+            bind(None, MsFlags::MS_BIND | MsFlags::MS_REMOUNT | options.flags()).inspect_err(|_| {
+                let _ = crate::unmount::detach(&place.path);
+            })
+        });
+        match bound {
+            Ok(()) => {
+                self.connection.shown_at(place.path);
+                Ok(())
+            }
+            Err(Errno::EPERM) => Err(MountError::OnlyByRoot),
+            Err(errno) => Err(place.blame(errno.into())),
+        }
+    }
+
+    /// Where it is shown now.
+    ///
+    /// # Errors
+    /// [`UnmountError::System`] if the kernel's list cannot be read.
+    pub fn places(&self) -> Result<Vec<PathBuf>, UnmountError> {
+        self.connection.places()
+    }
+
+    /// Takes it away from one of the places where it is shown. It ends with the last.
+    ///
+    /// # Errors
+    /// As [`unmount`](Self::unmount).
+    pub fn unmount_at(&self, path: &Path) -> Result<(), UnmountError> {
+        let places = self.places()?;
+        match places.iter().any(|place| place == path) {
+            true if places.len() > 1 => crate::unmount::unmount(path),
+            true => self.unmount().map(drop),
+            false => Ok(()),
+        }
     }
 
     /// The way to tell the kernel what changed.

@@ -2,6 +2,8 @@
 
 use std::num::NonZeroUsize;
 
+use nix::mount::MsFlags;
+
 use fuser::{Config, InitFlags, KernelConfig, MountOption, SessionACL};
 
 /// The name under which the kernel lists our mounts: `fuse.bosr` from `bosr`.
@@ -48,6 +50,8 @@ pub struct MountOptions {
     pub set_id: bool,
     /// Device files are devices; only root can ask for it.
     pub devices: bool,
+    /// Programs in it can be run.
+    pub execute: bool,
     /// A directory that has entries is mounted over; they are hidden until the mount ends.
     pub over_entries: bool,
     /// Threads that read requests.
@@ -63,6 +67,7 @@ impl Default for MountOptions {
             no_access_times: false,
             set_id: false,
             devices: false,
+            execute: true,
             over_entries: false,
             threads: NonZeroUsize::MIN,
         }
@@ -70,6 +75,17 @@ impl Default for MountOptions {
 }
 
 impl MountOptions {
+    /// What can be said of each place where a mount is shown.
+    pub(crate) fn flags(&self) -> MsFlags {
+        let mut flags = MsFlags::empty();
+        flags.set(MsFlags::MS_RDONLY, self.read_only);
+        flags.set(MsFlags::MS_NOSUID, !self.set_id);
+        flags.set(MsFlags::MS_NODEV, !self.devices);
+        flags.set(MsFlags::MS_NOEXEC, !self.execute);
+        flags.set(MsFlags::MS_NOATIME, self.no_access_times);
+        flags
+    }
+
     pub(crate) fn config(&self) -> Config {
         let mut options = vec![
             MountOption::FSName(NAME.to_owned()),
@@ -79,6 +95,7 @@ impl MountOptions {
             pick(self.read_only, MountOption::RO, MountOption::RW),
             pick(self.set_id, MountOption::Suid, MountOption::NoSuid),
             pick(self.devices, MountOption::Dev, MountOption::NoDev),
+            pick(self.execute, MountOption::Exec, MountOption::NoExec),
         ];
         if self.no_access_times {
             options.push(MountOption::NoAtime);

@@ -54,6 +54,9 @@ pub enum MountError {
     /// A user asked for `allow_other`, and `user_allow_other` does not stand in `/etc/fuse.conf`.
     #[error("user_allow_other is not set in /etc/fuse.conf")]
     OthersNotAllowed,
+    /// A user asked for a second place: the kernel lets only root show one mount at two.
+    #[error("only root can mount a vault at two places")]
+    OnlyByRoot,
     /// The kernel or fusermount3 refused for another reason.
     #[error("mounting on {} failed", .at.display())]
     Refused {

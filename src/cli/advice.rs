@@ -56,6 +56,7 @@ fn for_mount(trouble: MountTrouble) -> Option<&'static str> {
         MountTrouble::DeviceNotPermitted => "make /dev/fuse readable and writable for this user",
         MountTrouble::NoFusermount => "install fuse3",
         MountTrouble::OthersNotAllowed => "add user_allow_other there, or leave allow_other out",
+        MountTrouble::OnlyByRoot => "unmount it where it is, or make a symbolic link to there",
         MountTrouble::NotPermitted => "choose a directory of your own",
         MountTrouble::Dead => "unmount it with `fusermount3 -u`, or as root with `umount -l`",
         MountTrouble::Other => return None,

@@ -23,7 +23,7 @@ pub(super) struct Mount {
     /// Stay in the foreground; Ctrl-C unmounts
     #[arg(short, long)]
     pub(super) foreground: bool,
-    /// Mount options, separated by commas: ro, noatime, allow_other, nonempty, suid, dev,
+    /// Mount options, separated by commas: ro, noatime, noexec, allow_other, nonempty, suid, dev,
     /// owner=keep|mounter (whether users and groups are kept, or all files belong to who mounts)
     #[arg(short = 'o', long = "options", value_name = "OPTS", value_delimiter = ',')]
     pub(super) options: Vec<String>,

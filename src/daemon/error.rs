@@ -95,6 +95,7 @@ pub enum MountTrouble {
     DeviceNotPermitted,
     NoFusermount,
     OthersNotAllowed,
+    OnlyByRoot,
     NotPermitted,
     Dead,
     Other,

@@ -13,6 +13,19 @@ pub struct HowMounted {
     pub ownership: Ownership,
 }
 
+impl HowMounted {
+    /// What of another wish cannot be had at a second place of this mount, if there is such a thing.
+    pub fn differs_for_all(&self, other: &HowMounted) -> Option<&'static str> {
+        if self.ownership != other.ownership {
+            return Some("owner");
+        }
+        if self.kernel.allow_other != other.kernel.allow_other {
+            return Some("allow_other");
+        }
+        (self.kernel.read_only && !other.kernel.read_only).then_some("ro")
+    }
+}
+
 /// Reads options for a mount by this user; the option that is none, if there is one. Of two that contradict
 /// each other the later counts.
 pub fn parse(options: &[String], uid: u32, gid: u32) -> Result<HowMounted, String> {
@@ -30,11 +43,14 @@ pub fn parse(options: &[String], uid: u32, gid: u32) -> Result<HowMounted, Strin
             "nosuid" => how.kernel.set_id = false,
             "dev" => how.kernel.devices = true,
             "nodev" => how.kernel.devices = false,
+            "exec" => how.kernel.execute = true,
+            "noexec" => how.kernel.execute = false,
             "nonempty" => how.kernel.over_entries = true,
             "owner=keep" => how.ownership = Ownership::Keep,
             "owner=mounter" => how.ownership = mine,
             // What mount(8) adds by itself for lines of fstab.
-            "defaults" | "auto" | "noauto" | "user" | "nouser" | "nofail" | "_netdev" => {}
+            "defaults" | "auto" | "noauto" | "user" | "nouser" | "users" | "nofail" | "_netdev" => {}
+            comment if comment.starts_with("x-") || comment.starts_with("user=") => {}
             other => return Err(other.to_owned()),
         }
     }

@@ -9,7 +9,7 @@ use bosr_mount::{
     Entry, Error, FileKind, Inode, Permissions, Reply, SetAttributes, SetTime, SetXattr, Xattr,
 };
 
-use super::core::Core;
+use super::core::{Core, NAME_ROOM};
 use super::errors::Failure;
 use super::facts::{Facts, nanos};
 use super::inodes::Subject;
@@ -177,6 +177,9 @@ impl Core {
         let subject = self.facts_again(inode)?.subject;
         if matches!(subject, Subject::Tombstone(..)) {
             return Err(Error::NotPermitted.into());
+        }
+        if let Some(value) = &value {
+            self.admit(NAME_ROOM + value.len() as u64)?;
         }
         let xattrs = BTreeMap::from([(name.to_vec(), value)]);
         self.set_patch(inode, &AttrPatch { xattrs, ..AttrPatch::default() })?;

@@ -3,10 +3,12 @@
 //! Above the limit writers wait (their replies do, no thread), until workers have made contents of enough.
 //! Near the end of the disk, writes are refused at once, so that what was accepted can still be stored.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use bosr_mount::{Reply, Written};
 use parking_lot::Mutex;
+
+use crate::vault::VaultError;
 
 /// Dirty bytes of one vault above which writers wait.
 const MOST_DIRTY: u64 = 64 << 20;
@@ -18,11 +20,15 @@ pub(super) const SPILL_AT: u64 = 8 << 20;
 /// Free space, beside all that is dirty, that is left for the structure that must follow accepted data.
 const HEADROOM: u64 = 16 << 20;
 
+/// Bytes that may be accepted before the disk is asked again, where there is room.
+const CREDIT: u64 = 4 << 20;
+
 /// The count of one vault.
 #[derive(Debug, Default)]
 pub(super) struct Budget {
     dirty: AtomicU64,
-    disk_full: AtomicBool,
+    /// Bytes that may be accepted without asking the disk.
+    credit: Mutex<u64>,
     waiting: Mutex<Vec<(Reply<Written>, u32)>>,
 }
 
@@ -32,9 +38,14 @@ impl Budget {
         let added = after.wrapping_sub(before);
         let now = self.dirty.fetch_add(added, SeqCst).wrapping_add(added);
         if after < before && now <= MOST_DIRTY {
-            for (reply, length) in std::mem::take(&mut *self.waiting.lock()) {
-                reply.ok(Written(length));
-            }
+            self.let_go();
+        }
+    }
+
+    /// Lets those go that wait, whose bytes were accepted: there is room, or will be none soon.
+    pub(super) fn let_go(&self) {
+        for (reply, length) in std::mem::take(&mut *self.waiting.lock()) {
+            reply.ok(Written(length));
         }
     }
 
@@ -59,13 +70,43 @@ impl Budget {
         }
     }
 
-    /// Notes how many bytes are free for new data.
-    pub(super) fn note_free(&self, free: u64) {
-        self.disk_full.store(free < self.dirty.load(SeqCst) + HEADROOM, SeqCst);
+    /// Whether `bytes` more may be accepted, given how many are `free` for new data.
+    ///
+    /// # Errors
+    /// Of `free`; [`VaultError::Full`].
+    pub(super) fn admit(
+        &self,
+        bytes: u64,
+        free: impl FnOnce() -> Result<u64, VaultError>,
+    ) -> Result<(), VaultError> {
+        let mut credit = self.credit.lock();
+        if let Some(rest) = credit.checked_sub(bytes) {
+            *credit = rest;
+            return Ok(());
+        }
+        let left =
+            free()?.checked_sub(self.dirty.load(SeqCst).saturating_add(bytes).saturating_add(HEADROOM));
+        // Half of what is left at most: other programs write too.
+        *credit = (left.ok_or(VaultError::Full)? / 2).min(CREDIT);
+        Ok(())
     }
+}
 
-    /// Whether new data would not find room.
-    pub(super) fn is_disk_full(&self) -> bool {
-        self.disk_full.load(SeqCst)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_refuses_what_it_could_not_keep() {
+        let budget = Budget::default();
+        assert!(budget.admit(1000, || Ok(HEADROOM + 999)).is_err());
+        assert!(budget.admit(1000, || Ok(HEADROOM + 1000)).is_ok());
+        // What is dirty needs its room too.
+        budget.changed(0, 500);
+        assert!(budget.admit(1000, || Ok(HEADROOM + 1000)).is_err());
+        assert!(budget.admit(1000, || Ok(HEADROOM + 1500 + 2000)).is_ok());
+        // Half of what was left over is good without asking.
+        assert!(budget.admit(1000, || Err(VaultError::Closed)).is_ok());
+        assert!(budget.admit(1, || Err(VaultError::Closed)).is_err());
     }
 }

@@ -28,6 +28,9 @@ use crate::vault::{DirtyRun, Draw, NodeId, Origin, Outcome, Shown, Tree, Vault, 
 /// only how long a defect would show.
 pub(super) const LIFETIME: Duration = Duration::from_secs(3600);
 
+/// Room that a name takes, with all that leads to it.
+pub(super) const NAME_ROOM: u64 = 16 << 10;
+
 /// Written bytes up to which the thread that serves requests makes a content itself.
 const FEW_BYTES: u64 = 256 << 10;
 
@@ -98,6 +101,11 @@ impl Core {
             self.vault.store().set_local(vec![(times::RECORD.to_vec(), Some(record))])?;
         }
         Ok(())
+    }
+
+    /// Fails unless there is room for `bytes` more, beside what must be kept for removing and renaming.
+    pub(super) fn admit(&self, bytes: u64) -> Result<(), VaultError> {
+        self.budget.admit(bytes, || Ok(self.vault.store().space()?.free))
     }
 
     /// The time of day.
@@ -200,7 +208,12 @@ impl Core {
             let (core, file) = (Arc::clone(self), Arc::clone(file));
             self.workers.run(move || {
                 file.state().queued = false;
-                file.tell_failure(core.until_room(|| file.spill(&core)));
+                let spilled = core.until_room(|| file.spill(&core));
+                if spilled.is_err() {
+                    // Nobody waits for room that does not come; new writes are refused.
+                    core.budget.let_go();
+                }
+                file.tell_failure(spilled);
             });
         }
     }

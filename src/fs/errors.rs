@@ -60,6 +60,7 @@ fn vault_error(error: VaultError) -> Error {
         VaultError::TooLarge(_) => Error::TooLarge,
         VaultError::TooManyLinks => Error::TooManyLinks,
         VaultError::Full => Error::NoSpace,
+        VaultError::ReadOnly => Error::ReadOnly,
         VaultError::Busy => Error::Busy,
         VaultError::Unreachable | VaultError::Missing(_) => Error::Io,
         VaultError::Source(_)
@@ -71,5 +72,19 @@ fn vault_error(error: VaultError) -> Error {
             tracing::error!(%error, "a request failed");
             Error::Io
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreError;
+
+    #[test]
+    fn a_disk_made_read_only_says_so() {
+        let refused = std::io::Error::from_raw_os_error(nix::libc::EROFS);
+        assert_eq!(posix(VaultError::from(StoreError::from(refused))), Error::ReadOnly);
+        let full = std::io::Error::from_raw_os_error(nix::libc::ENOSPC);
+        assert_eq!(posix(VaultError::from(StoreError::from(full))), Error::NoSpace);
     }
 }

@@ -103,9 +103,10 @@ impl File {
 
     /// Writes `data` at `offset`, or at the end.
     pub(super) fn write(&self, core: &Core, offset: Option<u64>, data: &[u8]) -> Result<(), Error> {
+        let length = data.len() as u64;
+        core.admit(length).map_err(posix)?;
         let mut state = self.state();
         let offset = offset.unwrap_or(state.size());
-        let length = data.len() as u64;
         if offset.checked_add(length).is_none_or(|end| end > MAX_LEN) {
             return Err(Error::TooLarge);
         }
@@ -422,9 +423,6 @@ impl FileState {
     fn begin(&mut self, core: &Core) -> Result<(), Error> {
         if self.read_only {
             return Err(Error::NotPermitted);
-        }
-        if core.budget.is_disk_full() {
-            return Err(Error::NoSpace);
         }
         let now = core.vault.ambient().clock.monotonic();
         self.written = Some((self.written.map_or(now, |(first, _)| first), now));

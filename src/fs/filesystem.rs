@@ -264,7 +264,6 @@ impl MountedVault {
         const BLOCK: u32 = 4096;
         let space =
             self.core.vault.store().space().map_err(|error| posix(crate::vault::VaultError::from(error)))?;
-        self.core.budget.note_free(space.free);
         let blocks = |bytes: u64| bytes / u64::from(BLOCK);
         let files = self.core.vault.head().count;
         Ok(Statistics {

@@ -28,6 +28,7 @@ mod listing;
 mod names;
 mod readers;
 mod renames;
+mod standing;
 mod syncer;
 mod times;
 mod unlogged;

@@ -9,7 +9,7 @@ use bosr_mount::{
     Reply,
 };
 
-use super::core::{Core, LIFETIME, Ownership};
+use super::core::{Core, LIFETIME, NAME_ROOM, Ownership};
 use super::errors::{Failure, posix};
 use super::facts::{Facts, subject_of};
 use super::file::File;
@@ -87,6 +87,7 @@ impl Core {
         permissions: Permissions,
         data: Option<Data>,
     ) -> Result<Facts, VaultError> {
+        self.admit(NAME_ROOM)?;
         let attr = self.new_attr(caller, dir, permissions, data.is_none())?;
         let new = NewNode { attr, data };
         let id = self.edit(&[], |tree, draw| tree.create(dir, name, new, draw))?;
@@ -188,6 +189,7 @@ impl Core {
         };
         let files = self.file_at(inode).into_iter().collect();
         self.carry_out(files, reply, move |core| {
+            core.admit(NAME_ROOM)?;
             core.edit(&[], |tree, draw| tree.link(&node, &dir, &name, draw))?;
             let now = core.now();
             core.times.changed(&node, now);

@@ -17,6 +17,13 @@ pub(super) const OWN: &[u8] = b"user.bosr.";
 /// On both sides of a conflict: what stands where, as JSON.
 const CONFLICT: &[u8] = b"user.bosr.conflict";
 
+/// How much of the content is on this device (`standing`).
+const STATE: &[u8] = b"user.bosr.state";
+/// Which version it is.
+const VERSION: &[u8] = b"user.bosr.version";
+/// Which devices have it.
+const REPLICAS: &[u8] = b"user.bosr.replicas";
+
 impl Core {
     /// The value of the attribute `name` of a subject, if it has that one.
     ///
@@ -29,6 +36,9 @@ impl Core {
     ) -> Result<Option<Vec<u8>>, VaultError> {
         match name {
             CONFLICT => self.conflict_attribute(subject),
+            STATE => self.state_attribute(subject).map(Some),
+            VERSION => self.version_attribute(subject),
+            REPLICAS => self.replicas_attribute(subject).map(Some),
             _ => Ok(None),
         }
     }

@@ -53,6 +53,9 @@ pub enum VaultError {
     /// Reading what was to be stored failed.
     #[error("cannot read the new content: {0}")]
     Source(#[source] std::io::Error),
+    /// The disk takes no writes any more (`EROFS`).
+    #[error("the store's disk is read-only")]
+    ReadOnly,
     /// The disk failed.
     #[error("the store's disk failed: {0}")]
     Disk(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -96,6 +99,9 @@ impl From<StoreError> for VaultError {
             StoreError::Missing(id) => VaultError::Missing(id),
             StoreError::Damaged(damage) => VaultError::Damaged(damage.to_string()),
             StoreError::TooLong(_) => VaultError::TooLarge("an object or operation"),
+            StoreError::Disk(error) if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem => {
+                VaultError::ReadOnly
+            }
             error => VaultError::Disk(Box::new(error)),
         }
     }

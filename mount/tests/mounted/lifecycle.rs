@@ -128,18 +128,17 @@ fn a_request_that_panics_ends_the_mount_and_nobody_waits_for_ever() {
     start(&path).unwrap().unmount().unwrap();
 }
 
-/// fuser 0.18 cannot read the earliest times there are. The mount ends then, which is bad, but it does end.
+/// fuser 0.18 negates the seconds of times before 1970, which overflows for the earliest: harmlessly, as long as
+/// overflows of fuser are not checked (`profile.dev.package.fuser`).
 #[test]
-fn a_time_that_cannot_be_read_hangs_nobody() {
+fn the_earliest_and_latest_times_can_be_set() {
     let mounted = Mounted::new();
     mounted.memory.put("a", b"");
     for seconds in [i64::MAX, i64::MIN + 1, i64::MIN] {
         let time = TimeSpec::new(seconds, 999_999_999);
-        let set = utimensat(AT_FDCWD, &mounted.path("a"), &time, &time, UtimensatFlags::FollowSymlink);
-        assert!(set.is_ok() || matches!(mounted.mount.wait(), Ended::Failed(_)));
+        utimensat(AT_FDCWD, &mounted.path("a"), &time, &time, UtimensatFlags::FollowSymlink).unwrap();
     }
-    drop(mounted.mount.unmount());
-    assert!(!listed(mounted.mount.path()));
+    assert!(fs::metadata(mounted.path("a")).is_ok());
 }
 
 /// Not a test: mounts where another test says, and stays until it is killed or told to end.

@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::process::Command;
 
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use nix::sys::stat::{UtimensatFlags, utimensat};
@@ -64,13 +65,22 @@ fn five_thousand_names_are_listed_once_each_with_their_attributes() {
     assert!(mounted.memory.asked("lookup") < 5_000, "attributes came with the listing");
 }
 
+/// What is being executed is not cut by opening it: the kernel must refuse before it asks for the cut.
 #[test]
-fn opening_to_cut_is_one_request() {
+fn opening_to_cut_cuts_unless_the_file_is_being_executed() {
     let mounted = Mounted::new();
     mounted.memory.put("a", b"before");
     fs::File::options().write(true).truncate(true).open(mounted.path("a")).unwrap();
-    assert_eq!(mounted.memory.asked("setattr"), 0);
     assert_eq!(fs::metadata(mounted.path("a")).unwrap().len(), 0);
+    let program = fs::read("/bin/sleep").unwrap();
+    mounted.memory.put("sleep", &program);
+    fs::set_permissions(mounted.path("sleep"), fs::Permissions::from_mode(0o755)).unwrap();
+    let mut running = Command::new(mounted.path("sleep")).arg("60").spawn().unwrap();
+    let refused = fs::File::options().write(true).truncate(true).open(mounted.path("sleep"));
+    assert_eq!(refused.unwrap_err().kind(), std::io::ErrorKind::ExecutableFileBusy);
+    running.kill().unwrap();
+    running.wait().unwrap();
+    assert!(fs::read(mounted.path("sleep")).unwrap() == program);
 }
 
 #[test]

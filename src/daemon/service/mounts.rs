@@ -1,7 +1,10 @@
-//! The mounts of the vault. For now there is one at a time: dirty data lives in one filesystem.
+//! The mount of the vault, and the places where it is shown.
+//!
+//! There is one filesystem for a vault, since what was written and is in no version yet lies in it. A second
+//! mount is the same one shown at another place: with one page cache, both are the same at any moment.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bosr_mount::{Ended, Mount, MountError, UnmountError};
 use parking_lot::Mutex;
@@ -24,9 +27,19 @@ pub(super) struct Mounts {
 
 /// One mount, from the moment it is asked for.
 struct Mounted {
-    dir: String,
+    /// Where it is shown, as it was asked for.
+    dirs: Vec<String>,
+    how: HowMounted,
     mount: Option<Arc<Mount>>,
     _lease: Lease,
+}
+
+/// What a request to mount comes to.
+enum Claim {
+    /// There is no mount yet: this place is the first.
+    First,
+    /// The mount is to be shown here too.
+    Another(Arc<Mount>),
 }
 
 impl Mounts {
@@ -37,23 +50,47 @@ impl Mounts {
 
     /// Where they are.
     pub(super) fn places(&self) -> Vec<String> {
-        self.current.lock().iter().map(|mounted| mounted.dir.clone()).collect()
+        self.current.lock().iter().flat_map(|mounted| mounted.shown()).collect()
     }
 
     fn is_at(&self, dir: &str) -> bool {
-        self.current.lock().as_ref().is_some_and(|mounted| mounted.dir == dir)
+        self.places().iter().any(|place| place == dir)
     }
 
     /// Takes the place of a mount that is about to be made.
-    fn claim(&self, dir: &str, lease: Lease) -> Result<(), DaemonError> {
+    fn claim(&self, dir: &str, how: &HowMounted, lease: Lease) -> Result<Claim, DaemonError> {
+        let refused = |cause: String| DaemonError::Mount {
+            dir: dir.to_owned(),
+            trouble: MountTrouble::AlreadyMounted,
+            causes: vec![cause],
+        };
         let mut current = self.current.lock();
-        if let Some(mounted) = current.as_ref() {
-            let causes = vec![format!("the vault is mounted on {} already", mounted.dir)];
-            let trouble = MountTrouble::AlreadyMounted;
-            return Err(DaemonError::Mount { dir: dir.to_owned(), trouble, causes });
+        let Some(mounted) = current.as_ref() else {
+            let dirs = vec![dir.to_owned()];
+            *current = Some(Mounted { dirs, how: how.clone(), mount: None, _lease: lease });
+            return Ok(Claim::First);
+        };
+        let first = mounted.shown().first().cloned().unwrap_or_default();
+        let Some(mount) = mounted.mount.clone() else {
+            return Err(refused(format!("the vault is being mounted on {first}")));
+        };
+        if mounted.shown().iter().any(|place| place == dir) {
+            return Err(refused("the vault is mounted there already".to_owned()));
         }
-        *current = Some(Mounted { dir: dir.to_owned(), mount: None, _lease: lease });
-        Ok(())
+        match mounted.how.differs_for_all(how) {
+            Some(option) => Err(refused(format!("the vault is mounted on {first} with another {option}"))),
+            None => Ok(Claim::Another(mount)),
+        }
+    }
+
+    /// The mount is made, or shown at one more place.
+    fn made(&self, dir: &str, mount: &Arc<Mount>) {
+        if let Some(mounted) = self.current.lock().as_mut() {
+            mounted.mount = Some(mount.clone());
+            if !mounted.dirs.iter().any(|own| own == dir) {
+                mounted.dirs.push(dir.to_owned());
+            }
+        }
     }
 
     /// Gives up the place; the lease goes with it.
@@ -64,8 +101,9 @@ impl Mounts {
 
     fn mount_at(&self, dir: Option<&str>) -> Option<Arc<Mount>> {
         let current = self.current.lock();
-        let mounted = current.as_ref().filter(|mounted| dir.is_none_or(|dir| mounted.dir == dir))?;
-        mounted.mount.clone()
+        let shown =
+            |mounted: &&Mounted| dir.is_none_or(|dir| mounted.shown().iter().any(|place| place == dir));
+        current.as_ref().filter(shown)?.mount.clone()
     }
 
     /// Returns when nothing is mounted on `dir` any more, and what was written there is in the vault.
@@ -73,6 +111,25 @@ impl Mounts {
         let mut ended = self.ended.subscribe();
         // The sender lives in self: waiting cannot fail while this runs.
         let _ = ended.wait_for(|_| !self.is_at(dir)).await;
+    }
+}
+
+impl Mounted {
+    /// Where it is shown now: also when someone else took it away.
+    fn shown(&self) -> Vec<String> {
+        let places = self.mount.as_ref().filter(|mount| mount.ended().is_none());
+        match places.map(|mount| mount.places()) {
+            Some(Ok(places)) => {
+                let shown = |dir: &&String| places.iter().any(|place| place.as_path() == Path::new(dir));
+                // One that ends may be gone from the tree while what was written to it is put away.
+                if places.is_empty() {
+                    self.dirs.clone()
+                } else {
+                    self.dirs.iter().filter(shown).cloned().collect()
+                }
+            }
+            _ => self.dirs.clone(),
+        }
     }
 }
 
@@ -86,14 +143,20 @@ impl Service {
             trouble: MountTrouble::UnknownOption,
             causes: vec![format!("there is no mount option {option}")],
         })?;
-        self.mounts.claim(&dir, self.leases.take(LeaseKind::Mount))?;
-        let (vault, place) = (self.vault.clone(), PathBuf::from(&dir));
-        let mounted = blocking(move || start(vault, &place, &how)).await;
+        let place = PathBuf::from(&dir);
+        if let Claim::Another(mount) = self.mounts.claim(&dir, &how, self.leases.take(LeaseKind::Mount))? {
+            let shown = mount.clone();
+            blocking(move || shown.show_at(&place, &how.kernel).map_err(|error| mount_error(&place, &error)))
+                .await?;
+            self.mounts.made(&dir, &mount);
+            return Ok(());
+        }
+        let vault = self.vault.clone();
+        let service = Arc::downgrade(self);
+        let mounted = blocking(move || start(vault, service, &place, &how)).await;
         match mounted {
             Ok((filesystem, mount)) => {
-                if let Some(mounted) = self.mounts.current.lock().as_mut() {
-                    mounted.mount = Some(mount.clone());
-                }
+                self.mounts.made(&dir, &mount);
                 let service = self.clone();
                 tokio::task::spawn_blocking(move || service.attend(&filesystem, &mount));
                 Ok(())
@@ -121,7 +184,9 @@ impl Service {
         let mount = self.mounts.mount_at(Some(dir));
         let mount = mount.ok_or_else(|| DaemonError::NotMounted { dir: dir.to_owned() })?;
         let shown = dir.to_owned();
-        blocking(move || mount.unmount().map(drop).map_err(|error| unmount_error(shown, &error))).await?;
+        let place = PathBuf::from(dir);
+        blocking(move || mount.unmount_at(&place).map_err(|error| unmount_error(shown, &error))).await?;
+        self.mounts.ended.send_modify(|count| *count += 1);
         self.mounts.gone(dir).await;
         Ok(())
     }
@@ -157,6 +222,7 @@ const LAST_USERS_WAIT: std::time::Duration = std::time::Duration::from_secs(2);
 
 fn start(
     vault: Arc<Vault>,
+    service: Weak<Service>,
     place: &Path,
     how: &HowMounted,
 ) -> Result<(Arc<MountedVault>, Arc<Mount>), DaemonError> {
@@ -169,17 +235,30 @@ fn start(
     let filesystem = MountedVault::new(vault.clone(), how.ownership).map_err(system)?;
     let mount = Mount::start(filesystem.clone(), place, &how.kernel).map_err(|error| {
         let _ = filesystem.close();
-        DaemonError::Mount { dir: shown(), trouble: trouble(&error), causes: chain(&error) }
+        mount_error(place, &error)
     })?;
-    show_files(&vault, &filesystem);
+    show_files(&vault, service, &filesystem);
     filesystem.tell(mount.invalidator()).map_err(system)?;
     Ok((filesystem, Arc::new(mount)))
 }
 
 /// The files of `.bosr/`.
-fn show_files(vault: &Arc<Vault>, filesystem: &MountedVault) {
+fn show_files(vault: &Arc<Vault>, service: Weak<Service>, filesystem: &MountedVault) {
     let vault = vault.clone();
     filesystem.show("conflicts", Arc::new(move || super::conflicts::as_file(&vault)));
+    let runtime = tokio::runtime::Handle::current();
+    let status = move || {
+        let service = service.upgrade()?;
+        let status = runtime.block_on(service.status_as_it_is()).ok()?;
+        let mut text = serde_json::to_vec_pretty(&status).ok()?;
+        text.push(b'\n');
+        Some(text)
+    };
+    filesystem.show("status", Arc::new(move || status().unwrap_or_default()));
+}
+
+fn mount_error(place: &Path, error: &MountError) -> DaemonError {
+    DaemonError::Mount { dir: place.display().to_string(), trouble: trouble(error), causes: chain(error) }
 }
 
 fn trouble(error: &MountError) -> MountTrouble {
@@ -192,6 +271,7 @@ fn trouble(error: &MountError) -> MountTrouble {
         MountError::DeviceNotPermitted => MountTrouble::DeviceNotPermitted,
         MountError::NoFusermount => MountTrouble::NoFusermount,
         MountError::OthersNotAllowed => MountTrouble::OthersNotAllowed,
+        MountError::OnlyByRoot => MountTrouble::OnlyByRoot,
         MountError::NotPermitted(_) => MountTrouble::NotPermitted,
         MountError::DeadMountOfAnother(_) | MountError::NotCleared { .. } => MountTrouble::Dead,
         MountError::Refused { .. } | MountError::System(_) => MountTrouble::Other,

@@ -10,7 +10,7 @@ use super::super::error::DaemonError;
 use super::super::opening::vault_error;
 use super::super::updates::Reporter;
 use super::Service;
-use crate::vault::{ChangeSet, Changes};
+use crate::vault::{ChangeSet, Changes, Head, Vault, VaultError};
 
 /// How often a watched status is looked at when the vault does not change: peers come and go.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -19,10 +19,22 @@ impl Service {
     /// How the vault is now. What was written just now is committed first, so that root and commit are those
     /// of what a reader sees.
     pub async fn status(&self) -> Result<Status, DaemonError> {
+        self.status_of(|vault| vault.fold_and_commit(true)).await
+    }
+
+    /// As [`status`](Self::status), without a commit: for the file in the mount, which must not wait for the disk.
+    pub(super) async fn status_as_it_is(&self) -> Result<Status, DaemonError> {
+        self.status_of(|vault| Ok(vault.head())).await
+    }
+
+    async fn status_of(
+        &self,
+        head: impl FnOnce(&Vault) -> Result<Head, VaultError> + Send + 'static,
+    ) -> Result<Status, DaemonError> {
         let (head, conflicts, waiting, history, device) = self
             .on_vault(|vault| {
                 let failed = |error| vault_error("looking at the vault", error);
-                let head = vault.fold_and_commit(true).map_err(failed)?;
+                let head = head(vault).map_err(failed)?;
                 let conflicts = vault.conflicts().map_err(failed)?.len() as u64;
                 let device = vault.device_record(&vault.device()).map(|record| record.name);
                 Ok((head, conflicts, vault.waiting(), vault.history_bytes(), device))

@@ -1,0 +1,167 @@
+//! A peer changes files while many programs read, write and map them on the mount: nobody waits for ever, what is
+//! open keeps a whole version, what is opened next shows the newest.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "model/replica.rs"]
+#[allow(dead_code)]
+mod replica;
+#[path = "model/step.rs"]
+#[allow(dead_code)]
+mod step;
+mod support;
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use bosr_mount::{Mount, MountOptions};
+use replica::Replica;
+use step::{Elsewhere, bytes};
+use support::sys::Mapping;
+use support::{needs_root_and_fuse, until};
+
+/// Long enough for a busy machine, short enough to call what lasts longer a deadlock.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Files that the peer changes.
+const SHARED: [&str; 4] = ["one", "two", "three", "four"];
+
+/// Changes that the peer makes.
+const ROUNDS: u8 = 32;
+
+/// The version that the peer makes of a file in a round: from its length the round can be told.
+fn version(round: u8) -> Vec<u8> {
+    bytes(round, 0, length(round))
+}
+
+fn length(round: u8) -> usize {
+    1000 + usize::from(round) * 4099
+}
+
+/// Fails unless `content` is one of the versions, whole.
+fn assert_whole(content: &[u8], what: &str) {
+    let round = (content.len() - 1000) / 4099;
+    let round = u8::try_from(round).unwrap_or_else(|_| panic!("{what}: {} bytes", content.len()));
+    assert!(content == version(round), "{what}: a mixture, or cut: {} bytes", content.len());
+}
+
+/// Opens files anew all the time and reads them in pieces.
+fn read_pieces(mount: &Path, ends: &AtomicBool) {
+    let mut turn = 0;
+    while !ends.load(SeqCst) {
+        let name = SHARED[turn % SHARED.len()];
+        let mut file = File::open(mount.join(name)).unwrap();
+        let mut content = vec![0; 700];
+        file.read_exact(&mut content).unwrap();
+        std::thread::yield_now();
+        file.read_to_end(&mut content).unwrap();
+        assert_whole(&content, name);
+        turn += 1;
+    }
+}
+
+/// Keeps a file open and mapped: whatever comes, it shows what it showed.
+fn hold(mount: &Path, ends: &AtomicBool) {
+    let file = File::open(mount.join(SHARED[0])).unwrap();
+    let first = fs::read(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file))).unwrap();
+    assert_whole(&first, "what is held");
+    let mapping = Mapping::new(&file, first.len(), false);
+    while !ends.load(SeqCst) {
+        assert!(mapping.read(0, first.len()) == first, "the mapping changed");
+        let mut again = vec![0; first.len() + 1];
+        let read = file.read_at(&mut again, 0).unwrap();
+        assert!(again[..read] == first[..read] && read > 0, "the open file changed");
+        assert_eq!(file.metadata().unwrap().len(), first.len() as u64);
+    }
+}
+
+/// Writes files of its own: grows one, saves another by renaming over it, changes a third through a mapping.
+fn write(mount: &Path, number: usize, ends: &AtomicBool) {
+    let own = |name: &str| mount.join(format!("{name}{number}"));
+    let mut log = File::create(own("log")).unwrap();
+    fs::write(own("mapped"), vec![0; 8192]).unwrap();
+    let mapped = File::options().read(true).write(true).open(own("mapped")).unwrap();
+    let mapping = Mapping::new(&mapped, 8192, true);
+    let mut turn = 0u32;
+    while !ends.load(SeqCst) {
+        writeln!(log, "turn {turn}").unwrap();
+        let temporary = own("temporary");
+        fs::write(&temporary, format!("save {turn}")).unwrap();
+        fs::rename(&temporary, own("saved")).unwrap();
+        mapping.write(turn as usize % 8000, &turn.to_le_bytes());
+        if turn.is_multiple_of(16) {
+            log.sync_all().unwrap();
+        }
+        assert_eq!(fs::read_to_string(own("saved")).unwrap(), format!("save {turn}"));
+        turn += 1;
+    }
+    drop(log);
+    let lines = fs::read_to_string(own("log")).unwrap();
+    assert!(lines.lines().enumerate().all(|(n, line)| line == format!("turn {n}")));
+    assert_eq!(lines.lines().count(), turn as usize);
+}
+
+/// Lists and looks at everything.
+fn list(mount: &Path, ends: &AtomicBool) {
+    while !ends.load(SeqCst) {
+        let names: Vec<_> = fs::read_dir(mount).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        for name in SHARED {
+            assert_eq!(names.iter().filter(|it| *it == name).count(), 1, "{name} in {names:?}");
+        }
+        for name in names {
+            let _ = fs::metadata(mount.join(name));
+        }
+    }
+}
+
+#[test]
+fn peers_change_files_under_load() {
+    needs_root_and_fuse();
+    let folder = tempfile::tempdir().unwrap();
+    let mount = folder.path().to_owned();
+    let replica = Replica::new();
+    let filesystem = replica.filesystem();
+    let mounted = Mount::start(Arc::clone(&filesystem), &mount, &MountOptions::default()).unwrap();
+    filesystem.tell(mounted.invalidator()).unwrap();
+    let put = |name: &'static str, round: u8| {
+        let (path, length) = (vec![name], length(round));
+        replica.elsewhere(&Elsewhere::Put { path, length, seed: round });
+    };
+    SHARED.iter().for_each(|name| put(name, 0));
+    until("the first versions", DEADLINE, || SHARED.iter().all(|name| mount.join(name).exists()));
+
+    let ends = Arc::new(AtomicBool::new(false));
+    let (done, finished) = mpsc::channel();
+    let mut started = 0;
+    let mut start = |work: Box<dyn FnOnce(&Path, &AtomicBool) + Send>| {
+        let (mount, ends, done) = (mount.clone(), Arc::clone(&ends), done.clone());
+        started += 1;
+        std::thread::spawn(move || {
+            let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&mount, &ends)));
+            done.send(worked.is_ok()).unwrap();
+        });
+    };
+    (0..4).for_each(|_| start(Box::new(read_pieces)));
+    (0..2).for_each(|_| start(Box::new(hold)));
+    (0..2).for_each(|number| start(Box::new(move |mount, ends| write(mount, number, ends))));
+    start(Box::new(list));
+    for round in 1..=ROUNDS {
+        put(SHARED[usize::from(round) % SHARED.len()], round);
+    }
+    let last = |name: &str| {
+        (1..=ROUNDS).rev().find(|round| SHARED[usize::from(*round) % SHARED.len()] == name).unwrap()
+    };
+    for name in SHARED {
+        until("the newest version", DEADLINE, || fs::read(mount.join(name)).unwrap() == version(last(name)));
+    }
+    ends.store(true, SeqCst);
+    for _ in 0..started {
+        assert!(finished.recv_timeout(DEADLINE).expect("nobody waits for ever"), "see above");
+    }
+    mounted.unmount().unwrap();
+    filesystem.close().unwrap();
+}
