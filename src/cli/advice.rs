@@ -29,6 +29,17 @@ pub(super) fn for_error(error: &DaemonError) -> Option<String> {
             "check that it runs and listens, and its address in `bosr peer list`"
         }
         DaemonError::Partial { .. } => "run it again: what has arrived is kept",
+        DaemonError::UnknownDevice { .. } => "see `bosr device list`",
+        DaemonError::AmbiguousDevice { .. } => "give the first letters of its key, see `bosr device list`",
+        DaemonError::OwnDevice { .. } => "revoke it from another device",
+        DaemonError::NotMember { revoked: true } => "take what you need out of the vault and remove it",
+        DaemonError::NotMember { revoked: false } => "run `bosr sync` first",
+        DaemonError::IsOpen { .. } => "unmount it, run `bosr close`, then try again",
+        DaemonError::NobodyTold { .. } => {
+            "make a ticket on another device with `bosr invite` and run `bosr device renew TICKET`"
+        }
+        DaemonError::UnknownSlot { .. } => "see `bosr key list`",
+        DaemonError::LastSlot { .. } => "add another first with `bosr key add`",
         DaemonError::Ticket { .. } => "make a new one with `bosr invite`",
         DaemonError::Listen { .. } => "choose another address with --listen",
         DaemonError::Mount { trouble, .. } => return for_mount(*trouble).map(str::to_owned),
@@ -37,6 +48,7 @@ pub(super) fn for_error(error: &DaemonError) -> Option<String> {
         DaemonError::Setup { .. }
         | DaemonError::Refused { .. }
         | DaemonError::Refusal { .. }
+        | DaemonError::TurnedAway { .. }
         | DaemonError::Unmount { .. }
         | DaemonError::Internal { .. } => return None,
     };

@@ -72,7 +72,7 @@ pub(super) fn new_key(context: &Context) -> Result<Unlock, Problem> {
     Ok(source.read()?)
 }
 
-fn make_key_file(path: &Path, entropy: &dyn Entropy) -> Result<(), Problem> {
+pub(super) fn make_key_file(path: &Path, entropy: &dyn Entropy) -> Result<(), Problem> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     folder
         .map_or(Ok(()), |folder| files::make_folder(folder, 0o700))

@@ -18,6 +18,9 @@ use crate::daemon::updates::Update;
 /// background the command returns at once, else it stays until the ticket is used or expires.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Invite {
+    /// For how many seconds the ticket is good, if less than ten minutes
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) valid: Option<u64>,
     #[command(flatten)]
     pub(super) listening: Listening,
 }
@@ -26,7 +29,7 @@ impl Invite {
     pub(super) async fn run(&self, context: &Context) -> Result<Exit, Problem> {
         let was_open = ask_owner(&context.target).await?.is_some_and(|client| client.hello.stays);
         let reached = context.reach(Need::Owner, &self.listening).await?;
-        let request = InvitationRequest { listen: self.listening.listen.clone() };
+        let request = InvitationRequest { listen: self.listening.listen.clone(), valid_seconds: self.valid };
         let mut updates = reached.client.invite(&request).await?;
         let mut end = EndSignals::listen();
         loop {

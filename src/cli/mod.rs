@@ -7,6 +7,7 @@ mod advice;
 mod completions;
 mod conflicts;
 mod context;
+mod device;
 mod exit;
 mod fetch;
 mod fsck;
@@ -14,6 +15,7 @@ mod global;
 mod init;
 mod invite;
 mod join;
+mod key;
 mod log;
 mod ls;
 mod mirord;
@@ -24,6 +26,7 @@ mod problem;
 mod progress;
 mod put;
 mod resolve;
+mod rotate;
 mod serve;
 mod status;
 mod sync;
@@ -66,6 +69,11 @@ enum Command {
     Join(join::Join),
     #[command(subcommand)]
     Peer(peer::Peer),
+    #[command(subcommand)]
+    Device(device::Device),
+    Rotate(rotate::Rotate),
+    #[command(subcommand)]
+    Key(key::Key),
     /// Unlock the vault and serve it in the background until `bosr close`
     Open(global::Listening),
     /// End what `bosr open` began
@@ -130,6 +138,9 @@ async fn act(command: &Command, context: &context::Context) -> Result<Exit, Prob
         Command::Invite(invite) => invite.run(context).await,
         Command::Join(join) => join.run(context).await,
         Command::Peer(peer) => peer.run(context).await,
+        Command::Device(device) => device.run(context).await,
+        Command::Rotate(rotate) => rotate.run(context).await,
+        Command::Key(key) => key.run(context).await,
         Command::Open(listening) => serve::open(context, listening).await,
         Command::Close => serve::close(context).await,
         Command::Sync(sync) => sync.run(context).await,

@@ -7,8 +7,9 @@ use futures_util::Stream;
 use hyper::Method;
 
 use super::api::{
-    Checked, Conflict, Decided, Entry, Invitation, InvitationRequest, Keep, LogEntry, MountRequest,
-    PeerAddress, PeerStatus, Peers, Status, Stored, SyncProgress, Synced,
+    Checked, Conflict, Decided, Device, Entry, Invitation, InvitationRequest, Keep, KeySlot, LogEntry,
+    MountRequest, NewKey, PeerAddress, PeerStatus, Peers, RenewalRequest, Renewed, Rotation, RotationRequest,
+    Status, Stored, SyncProgress, Synced,
 };
 use super::client::{Call, Client};
 use super::error::DaemonError;
@@ -89,6 +90,41 @@ impl Client {
     /// Forgets where a peer is reached.
     pub async fn remove_peer(&self, alias: &str) -> Result<(), DaemonError> {
         self.ask(Call::new(Method::DELETE, "/v1/peers", &[("alias", alias.as_bytes())])).await
+    }
+
+    /// The devices of the vault.
+    pub async fn devices(&self) -> Result<Vec<Device>, DaemonError> {
+        self.ask(Call::get("/v1/devices", &[])).await
+    }
+
+    /// Shuts a device out, named or by the first letters of its key.
+    pub async fn revoke_device(&self, device: &str) -> Result<Rotation, DaemonError> {
+        self.ask(Call::new(Method::DELETE, "/v1/devices", &[("device", device.as_bytes())])).await
+    }
+
+    /// Takes a new device key.
+    pub async fn renew_device(&self, request: &RenewalRequest) -> Result<Renewed, DaemonError> {
+        self.ask(Call::post("/v1/devices/renewal", request)?).await
+    }
+
+    /// Makes a new epoch of the master key, or says what that would be.
+    pub async fn rotate(&self, request: RotationRequest) -> Result<Rotation, DaemonError> {
+        self.ask(Call::post("/v1/rotation", &request)?).await
+    }
+
+    /// The keys that open the vault.
+    pub async fn key_slots(&self) -> Result<Vec<KeySlot>, DaemonError> {
+        self.ask(Call::get("/v1/keys", &[])).await
+    }
+
+    /// Adds a key that opens the vault.
+    pub async fn add_key(&self, key: &NewKey) -> Result<KeySlot, DaemonError> {
+        self.ask(Call::post("/v1/keys", key)?).await
+    }
+
+    /// Removes a key that opened the vault.
+    pub async fn remove_key(&self, slot: &str) -> Result<(), DaemonError> {
+        self.ask(Call::new(Method::DELETE, "/v1/keys", &[("slot", slot.as_bytes())])).await
     }
 
     /// Makes a ticket and waits for its device. The ticket stays valid when the stream is dropped, as long

@@ -10,7 +10,10 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Serialize;
 
-use super::api::{Hello, InvitationRequest, Keep, MountRequest, PeerAddress, Peers, VERSION};
+use super::api::{
+    Hello, InvitationRequest, Keep, MountRequest, NewKey, PeerAddress, Peers, RenewalRequest,
+    RotationRequest, VERSION,
+};
 use super::error::DaemonError;
 use super::query::Query;
 use super::service::{NewFile, Service};
@@ -30,6 +33,10 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/resolve", post(resolve))
         .route("/v1/log", get(log))
         .route("/v1/peers", get(peers).put(add_peer).delete(remove_peer))
+        .route("/v1/devices", get(devices).delete(revoke_device))
+        .route("/v1/devices/renewal", post(renew_device))
+        .route("/v1/rotation", post(rotate))
+        .route("/v1/keys", get(key_slots).post(add_key).delete(remove_key))
         .route("/v1/invitations", post(invite))
         .route("/v1/sync", post(sync))
         .route("/v1/follow", post(follow))
@@ -56,9 +63,11 @@ impl<T: Serialize> IntoResponse for Answer<T> {
 
 fn refused(error: DaemonError) -> Response {
     let status = match &error {
-        DaemonError::NoSuchPath { .. } | DaemonError::UnknownPeer { .. } | DaemonError::NotMounted { .. } => {
-            StatusCode::NOT_FOUND
-        }
+        DaemonError::NoSuchPath { .. }
+        | DaemonError::UnknownPeer { .. }
+        | DaemonError::UnknownDevice { .. }
+        | DaemonError::UnknownSlot { .. }
+        | DaemonError::NotMounted { .. } => StatusCode::NOT_FOUND,
         DaemonError::Internal { .. } | DaemonError::Damaged { .. } | DaemonError::Full => {
             StatusCode::INTERNAL_SERVER_ERROR
         }
@@ -130,6 +139,34 @@ async fn add_peer(State(service): Host, query: Query, Json(peer): Json<PeerAddre
 
 async fn remove_peer(State(service): Host, query: Query) -> Response {
     Answer(service.remove_peer(&query.text("alias").unwrap_or_default()).await).into_response()
+}
+
+async fn devices(State(service): Host) -> Response {
+    Answer(service.devices().await).into_response()
+}
+
+async fn revoke_device(State(service): Host, query: Query) -> Response {
+    Answer(service.revoke_device(&query.text("device").unwrap_or_default()).await).into_response()
+}
+
+async fn renew_device(State(service): Host, Json(request): Json<RenewalRequest>) -> Response {
+    Answer(service.renew_device(request).await).into_response()
+}
+
+async fn rotate(State(service): Host, Json(request): Json<RotationRequest>) -> Response {
+    Answer(service.rotate(request).await).into_response()
+}
+
+async fn key_slots(State(service): Host) -> Response {
+    Answer(service.key_slots().await).into_response()
+}
+
+async fn add_key(State(service): Host, Json(key): Json<NewKey>) -> Response {
+    Answer(service.add_key(key).await).into_response()
+}
+
+async fn remove_key(State(service): Host, query: Query) -> Response {
+    Answer(service.remove_key(&query.text("slot").unwrap_or_default()).await).into_response()
 }
 
 async fn invite(State(service): Host, Json(request): Json<InvitationRequest>) -> Response {

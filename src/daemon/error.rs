@@ -65,6 +65,24 @@ pub enum DaemonError {
     Partial { peer: String, causes: Vec<String> },
     #[error("{peer} refused: {reason}")]
     Refusal { peer: String, reason: String },
+    #[error("{peer} was turned away: {reason}")]
+    TurnedAway { peer: String, reason: String },
+    #[error("there is no device called {device} in the vault")]
+    UnknownDevice { device: String },
+    #[error("several devices are called {device}")]
+    AmbiguousDevice { device: String },
+    #[error("{device} is this device")]
+    OwnDevice { device: String },
+    #[error("{}", not_member(*revoked))]
+    NotMember { revoked: bool },
+    #[error("the vault at {store} is open in the background")]
+    IsOpen { store: String },
+    #[error("no other device of the vault could be told of the new key")]
+    NobodyTold { causes: Vec<String> },
+    #[error("the vault has no key slot {slot}")]
+    UnknownSlot { slot: String },
+    #[error("{slot} is the only key of the vault")]
+    LastSlot { slot: String },
     #[error("the ticket {reason}")]
     Ticket { reason: String },
     #[error("cannot listen on {address}")]
@@ -110,6 +128,7 @@ impl DaemonError {
             | DaemonError::Damaged { causes, .. }
             | DaemonError::Unreachable { causes, .. }
             | DaemonError::Partial { causes, .. }
+            | DaemonError::NobodyTold { causes }
             | DaemonError::Listen { causes, .. }
             | DaemonError::Mount { causes, .. }
             | DaemonError::Unmount { causes, .. }
@@ -126,6 +145,13 @@ impl DaemonError {
     /// Something the user named that cannot be used.
     pub fn setup(what: impl Into<String>, error: &dyn std::error::Error) -> Self {
         DaemonError::Setup { what: what.into(), causes: chain(error) }
+    }
+}
+
+fn not_member(revoked: bool) -> &'static str {
+    match revoked {
+        true => "this device was revoked",
+        false => "this device does not know the vault's devices yet",
     }
 }
 

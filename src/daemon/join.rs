@@ -45,11 +45,13 @@ pub async fn join(
 }
 
 /// An inviter that has welcomed us.
-struct Found {
-    key: DevicePublic,
-    welcome: Welcome,
+pub(super) struct Found {
+    /// Its key.
+    pub(super) key: DevicePublic,
+    /// What it gave.
+    pub(super) welcome: Welcome,
     /// Where it was found, and where else it may be.
-    addresses: Vec<String>,
+    pub(super) addresses: Vec<String>,
 }
 
 impl Found {
@@ -59,7 +61,7 @@ impl Found {
 }
 
 /// Presents the ticket at each of its addresses until one answers.
-async fn present(
+pub(super) async fn present(
     ticket: &Ticket,
     key: &DeviceKey,
     device: &str,

@@ -21,6 +21,7 @@ pub mod handoff;
 pub mod hosting;
 pub mod join;
 pub mod key_source;
+pub mod keys;
 pub mod lease;
 pub mod mount_options;
 pub mod network;

@@ -40,13 +40,15 @@ pub trait Admission: Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum Refusal {
     /// Not on the device list.
-    #[error("the device is not on the list (yet)")]
+    #[error("the device is not on the list of the vault's devices (yet)")]
     Unlisted,
     /// Revoked.
     #[error("the device was revoked")]
     Revoked,
     /// Proved an old epoch and may not have the new one.
-    #[error("the device is not entitled to the current epoch")]
+    #[error(
+        "the device is not entitled to the current epoch; if it should be, run `bosr rotate` on one that is"
+    )]
     OldEpoch,
     /// Has our own key: a copy of this store.
     #[error("the peer has this device's own key; run `bosr device renew` on the copy")]

@@ -12,15 +12,15 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::admission::Admission;
-use super::codec;
+use super::codec::{self, CodecError};
 use super::handshake::{HandshakeError, Verdict};
 use super::link::{KeySeed, Link, Transport};
-use super::message::{Hello, Message, Tip};
+use super::message::{EPOCH, Hello, Message, Tip};
 use super::replica::{Announcement, Answer, Replica, ReplicaError, SessionKeys, answer};
 use super::session::{Event, Input, Output, Progress, RequestId, Session, SessionError, Summary};
-use super::wire::{self, Arrived, Outbox};
+use super::wire::{self, Arrived, EpochBox, Outbox};
 use crate::ambient::Ambient;
-use crate::crypto::{DevicePublic, ObjectId};
+use crate::crypto::{DevicePublic, Epoch, ObjectId};
 
 /// Bytes of data queued for the writer at most: a few of its turns.
 const ROOM: usize = 512 * 1024;
@@ -66,6 +66,8 @@ pub(super) enum Command {
     Tip(Box<Announcement>),
     /// Get these objects; tell whether all came.
     Fetch(Vec<ObjectId>, oneshot::Sender<bool>),
+    /// A new epoch, if the peer may have it.
+    Epoch(EpochBox),
     /// End.
     Close,
 }
@@ -101,6 +103,8 @@ pub(super) struct Surroundings {
     pub(super) events: broadcast::Sender<(DevicePublic, Event)>,
     /// Told of each head that a merge of this session makes, for the other sessions.
     pub(super) merged: Box<dyn Fn(&Announcement) + Send + Sync>,
+    /// Told of each epoch the peer has given, for the other sessions.
+    pub(super) learned: Arc<dyn Fn(&Epoch) + Send + Sync>,
 }
 
 /// A session and what it is connected to.
@@ -110,6 +114,8 @@ pub(super) struct Driver {
     peer: DevicePublic,
     seed: KeySeed,
     random: [u8; 32],
+    /// The peer understands [`Message::Epoch`].
+    takes_epochs: bool,
     keys: Option<Arc<SessionKeys>>,
     outbox: Outbox,
     answers: mpsc::UnboundedSender<(RequestId, Result<Answer, ReplicaError>)>,
@@ -166,6 +172,7 @@ pub(super) async fn run(
         peer,
         seed,
         random,
+        takes_epochs: false,
         keys: None,
         outbox,
         answers,
@@ -250,6 +257,13 @@ impl Driver {
             && self.keys.is_none()
         {
             self.keys = Some(Arc::new(self.seed.keys(&self.random, &hello.random)));
+            self.takes_epochs = hello.features.iter().any(|feature| feature == EPOCH);
+        }
+        if let Message::Epoch(bytes) = &message {
+            match Epoch::decode(bytes.as_slice()) {
+                Ok(epoch) => self.learn(epoch),
+                Err(_) => return self.feed(Input::Garbled(CodecError::Malformed)),
+            }
         }
         self.feed(Input::Message(message));
     }
@@ -263,12 +277,7 @@ impl Driver {
             }
             Some(Arrived::Admitted(epoch)) => {
                 if let Some(epoch) = epoch {
-                    let admission = self.around.admission.clone();
-                    tokio::task::spawn_blocking(move || {
-                        if let Err(error) = admission.learn(epoch.0) {
-                            tracing::warn!(%error, "cannot keep an epoch a peer gave");
-                        }
-                    });
+                    self.learn(epoch.0);
                 }
             }
             Some(Arrived::Garbled(error)) => self.feed(Input::Garbled(error)),
@@ -282,6 +291,20 @@ impl Driver {
         None
     }
 
+    /// Keeps an epoch the peer gave, and passes it on.
+    fn learn(&self, epoch: Epoch) {
+        let (admission, learned) = (self.around.admission.clone(), self.around.learned.clone());
+        tokio::task::spawn_blocking(move || {
+            if admission.epochs().iter().any(|known| known.id() == epoch.id()) {
+                return;
+            }
+            match admission.learn(epoch.clone()) {
+                Ok(()) => learned(&epoch),
+                Err(error) => tracing::warn!(%error, "cannot keep an epoch a peer gave"),
+            }
+        });
+    }
+
     fn command(&mut self, command: Option<Command>) {
         match command {
             Some(Command::Tip(tip)) => self.feed(Input::Tip(tip)),
@@ -289,6 +312,11 @@ impl Driver {
                 let left = ids.iter().copied().collect();
                 self.fetches.push(Fetch { left, found: true, done });
                 self.feed(Input::Fetch(ids));
+            }
+            Some(Command::Epoch(EpochBox(epoch))) => {
+                if self.takes_epochs && epoch.is_entitled(&self.peer) {
+                    self.push(&Message::Epoch(epoch.encode().into()));
+                }
             }
             Some(Command::Close) | None => self.feed(Input::Close),
         }

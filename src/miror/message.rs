@@ -8,12 +8,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::secret::SecretBytes;
 use crate::crypto::{ObjectHeader, ObjectId, ObjectKind};
 
 /// The features this build offers. Unknown ones of a peer are ignored.
-pub const FEATURES: &[&str] = &["offer/1", "want/1"];
+pub const FEATURES: &[&str] = &["offer/1", "want/1", EPOCH];
 /// The features a peer must offer for this build to talk to it.
 pub const REQUIRED: &[&str] = &["offer/1", "want/1"];
+
+/// The feature of [`Message::Epoch`].
+pub const EPOCH: &str = "epoch/1";
 
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +48,8 @@ pub enum Message {
     Pong(Beat),
     /// An orderly end.
     Bye,
+    /// An epoch made since the session began, for a device that may have it. Behind the feature [`EPOCH`].
+    Epoch(SecretBytes),
 }
 
 /// What a committed state of a replica is known by.

@@ -160,6 +160,12 @@ pub trait Replica: Send + Sync {
         Ok(())
     }
 
+    /// The head as HELLO tells it to a device that is not admitted yet: nothing counts as offered by that, so
+    /// that a copy of this store that comes along does not make what was done here look known elsewhere.
+    fn introduce(&self) -> Result<Announcement, ReplicaError> {
+        self.announce()
+    }
+
     /// The state to tell peers. The head is durable, and the highest own lamport in it is durably recorded as
     /// offered before this returns.
     fn announce(&self) -> Result<Announcement, ReplicaError>;

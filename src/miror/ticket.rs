@@ -141,11 +141,12 @@ struct Issued {
 pub struct TicketBook(BTreeMap<TicketId, Issued>);
 
 impl TicketBook {
-    /// Gives out a ticket. None if too many are open.
+    /// Gives out a ticket, good for `lifetime`. None if too many are open.
     pub fn issue(
         &mut self,
         mut addresses: Vec<String>,
         now: WallNanos,
+        lifetime: WallNanos,
         entropy: &dyn Entropy,
     ) -> Option<Ticket> {
         self.0.retain(|_, issued| issued.expires > now);
@@ -156,7 +157,7 @@ impl TicketBook {
         addresses.truncate(ADDRESSES);
         let id = TicketId(ambient::random(entropy));
         let secret = TicketSecret::generate(entropy);
-        let expires = now.saturating_add(LIFETIME);
+        let expires = now.saturating_add(lifetime);
         self.0.insert(id, Issued { secret: secret.clone(), expires, spent_by: None });
         Some(Ticket { addresses, id, secret, expires })
     }
@@ -210,7 +211,7 @@ mod tests {
 
     fn ticket() -> Ticket {
         let addresses = vec!["192.0.2.7:4747".into(), "[2001:db8::7]:4747".into()];
-        match TicketBook::default().issue(addresses, 5, &Counting) {
+        match TicketBook::default().issue(addresses, 5, LIFETIME, &Counting) {
             Some(ticket) => ticket,
             None => panic!("no ticket"),
         }
@@ -247,7 +248,7 @@ mod tests {
     #[test]
     fn spent_once_but_the_same_device_may_retry_until_expiry() {
         let mut book = TicketBook::default();
-        let Some(ticket) = book.issue(Vec::new(), 0, &Counting) else { panic!("no ticket") };
+        let Some(ticket) = book.issue(Vec::new(), 0, LIFETIME, &Counting) else { panic!("no ticket") };
         let (a, b) = (DevicePublic([1; 32]), DevicePublic([2; 32]));
         assert!(book.is_open(1));
         assert_eq!(book.spend(&ticket.id, &a, 1), Ok(()));

@@ -43,12 +43,14 @@ impl Vault {
         self.edit(Origin::VAULT, |tree, draw| tree.add_device(&record, draw)).map(drop)
     }
 
-    /// Shuts a device out of the vault: says so in the vault's state. (Keys are the caller's part.)
+    /// Shuts a device out of the vault, for good: says so in the vault's state and keeps it here. (Keys are the
+    /// caller's part.)
     ///
     /// # Errors
     /// [`VaultError::NotFound`] if it is not listed; as [`Vault::edit`].
     pub fn revoke_device(&self, device: &DevicePublic) -> Result<()> {
         let (id, mut record) = self.device_node(device).ok_or(VaultError::NotFound)?;
+        self.keep_revocation(device)?;
         record.revoked = true;
         self.edit(Origin::VAULT, |tree, draw| tree.change_device(&id, &record, draw))
     }

@@ -16,6 +16,7 @@ use super::records::{self, Identity};
 use super::vault::{State, Vault};
 use super::{Context, DeviceRecord, Node, NodeId, Place, ReplicaId, Stamp, Tree, Versions};
 use crate::ambient::{Ambient, random};
+use crate::crypto::DevicePublic;
 use crate::store::JournalSeq;
 
 impl Publishing<'_> {
@@ -37,6 +38,23 @@ impl Publishing<'_> {
             let mut state = vault.state.write();
             // Everything under the lock, disk waits too: this happens once in the life of a restored backup.
             self.move_stamps(&mut state, LifeMove { from: own, to: identity.replica(), mark }, &identity)?;
+        }
+        vault.announce_life()
+    }
+
+    /// Goes on as another device: this store is a copy, and what it alone has done since moves to the new
+    /// device's replica id. The device's keys are the caller's part; they must say `device` before the vault is
+    /// opened again.
+    ///
+    /// # Errors
+    /// Of the disk: nothing changed then.
+    pub fn become_device(&self, device: DevicePublic) -> Result<()> {
+        let vault = self.vault;
+        let moved = LifeMove { from: vault.replica(), to: ReplicaId([0; 8]), mark: *vault.offered.lock() };
+        let identity = Identity { device: device.0, epoch: new_epoch(&vault.ambient) };
+        {
+            let mut state = vault.state.write();
+            self.move_stamps(&mut state, LifeMove { to: identity.replica(), ..moved }, &identity)?;
         }
         vault.announce_life()
     }

@@ -32,6 +32,7 @@ pub mod reads;
 mod records;
 pub mod resolving;
 pub mod revision;
+mod revocations;
 pub mod schedule;
 pub mod source;
 pub mod stamp;

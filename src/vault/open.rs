@@ -108,9 +108,8 @@ impl Vault {
             Replay::read(&recovery.journal, &vault.head().context, &mark.transpose()?.unwrap_or_default())?;
         vault.put_back(replay, &mut report)?;
         vault.read_waiting()?;
-        if life == Life::New {
-            vault.announce_life()?;
-        }
+        // A copied store lives under a new replica id, and so does one whose device took a new key.
+        vault.announce_life()?;
         // With a full disk the operations stay in the journal, and deleting makes room.
         match vault.commit() {
             Err(VaultError::Full) => tracing::warn!("the disk is full: what was replayed is not committed"),

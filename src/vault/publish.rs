@@ -22,6 +22,7 @@ use super::commit::{Author, Commit, CommitId};
 use super::committed::{CommittedNodes, trie_changes};
 use super::error::{Result, VaultError};
 use super::journal::JournalMark;
+use super::revocations::revocations_in;
 use super::vault::{Head, State, Vault};
 use super::view::Touched;
 use super::{Context, Node, NodeId, Tree, records};
@@ -183,6 +184,7 @@ impl Publishing<'_> {
         }
         let changed = !staged.changes.is_empty();
         let Waits { begin, mut records, arrivals } = vault.waits_after(&staged.changes)?;
+        records.extend(revocations_in(&staged.changes));
         records.extend(staged.merged.map(|(device, commit)| records::merged(&device, &commit)));
         let head = self.make_head(staged.commit, staged.id, records)?;
         let join = Rejoin { context: &head.context, join };

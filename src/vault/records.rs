@@ -27,6 +27,8 @@ pub(super) const OFFERED: &[u8] = b"vault/offered/1";
 pub(super) const JOURNAL: &[u8] = b"vault/journal/1";
 /// Before the key of a device: the last state merged from it.
 const MERGED: &[u8] = b"vault/merged/1/";
+/// Before the key of a device: it was revoked, for good.
+const REVOKED: &[u8] = b"vault/revoked/1/";
 /// Before a node id and a stamp: what the file shows while that version is on the way.
 const WAITING: &[u8] = b"vault/waiting/1/";
 
@@ -100,6 +102,21 @@ pub(super) fn merged_prefix() -> &'static [u8] {
 /// The device a [`merged`] record is about.
 pub(super) fn merged_device(key: &[u8]) -> Option<DevicePublic> {
     key.strip_prefix(MERGED)?.try_into().ok().map(DevicePublic)
+}
+
+/// The record that `device` was revoked.
+pub(super) fn revoked(device: &DevicePublic) -> Change {
+    ([REVOKED, device.0.as_slice()].concat(), Some(Vec::new()))
+}
+
+/// What [`revoked`] records begin with.
+pub(super) fn revoked_prefix() -> &'static [u8] {
+    REVOKED
+}
+
+/// The device a [`revoked`] record is about.
+pub(super) fn revoked_device(key: &[u8]) -> Option<DevicePublic> {
+    key.strip_prefix(REVOKED)?.try_into().ok().map(DevicePublic)
 }
 
 /// The record that a version is not wholly here and its file meanwhile shows `shown` (its real size if

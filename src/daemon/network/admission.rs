@@ -2,13 +2,10 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
-use crate::ambient::Entropy;
-use crate::crypto::{DeviceKey, DevicePublic, Epoch, Keyring};
+use super::super::keys::VaultKeys;
+use crate::crypto::{DeviceKey, DevicePublic, Epoch};
 use crate::miror::admission::{Admission, Standing};
 use crate::miror::replica::ReplicaError;
-use crate::store::disk::Disk;
 use crate::store::{Store, StoreError};
 use crate::vault::Vault;
 
@@ -18,38 +15,13 @@ const INVITER: &[u8] = b"daemon/inviter/1";
 /// The vault's knowledge of its devices.
 pub struct VaultAdmission {
     vault: Arc<Vault>,
-    disk: Arc<dyn Disk>,
-    entropy: Arc<dyn Entropy>,
-    /// The keys in use here. The store has the same.
-    keyring: Mutex<Arc<Keyring>>,
+    keys: Arc<VaultKeys>,
 }
 
 impl VaultAdmission {
-    /// Of an open vault whose vault file is on `disk`.
-    pub fn new(vault: Arc<Vault>, disk: Arc<dyn Disk>, entropy: Arc<dyn Entropy>) -> Self {
-        let keyring = vault.store().keyring();
-        VaultAdmission { vault, disk, entropy, keyring: Mutex::new(keyring) }
-    }
-
-    /// The keys.
-    pub fn keyring(&self) -> Arc<Keyring> {
-        self.keyring.lock().clone()
-    }
-
-    /// Makes an epoch durable in the vault file, then uses it.
-    fn add(&self, epoch: Epoch) -> Result<(), StoreError> {
-        let mut current = self.keyring.lock();
-        let mut keyring = Keyring::clone(&current);
-        if !keyring.add_epoch(epoch) {
-            return Ok(());
-        }
-        let mut file = Store::vault_file(&*self.disk)?;
-        file.reseal(&keyring, self.entropy.as_ref())?;
-        Store::write_vault_file(&*self.disk, &file)?;
-        let keyring = Arc::new(keyring);
-        self.vault.store().set_keyring(keyring.clone());
-        *current = keyring;
-        Ok(())
+    /// Of an open vault.
+    pub fn new(vault: Arc<Vault>, keys: Arc<VaultKeys>) -> Self {
+        VaultAdmission { vault, keys }
     }
 
     fn is_inviter(&self, key: &DevicePublic) -> bool {
@@ -65,16 +37,16 @@ pub fn trust_inviter(store: &Store, inviter: &DevicePublic) -> Result<(), StoreE
 
 impl Admission for VaultAdmission {
     fn device(&self) -> DeviceKey {
-        self.keyring().device().clone()
+        self.keys.keyring().device().clone()
     }
 
     fn epochs(&self) -> Vec<Epoch> {
-        self.keyring().epochs().cloned().collect()
+        self.keys.keyring().epochs().cloned().collect()
     }
 
     fn standing(&self, key: &DevicePublic) -> Standing {
         match self.vault.device_record(key) {
-            Some(record) if record.revoked => Standing::Revoked,
+            _ if self.vault.is_revoked(key) => Standing::Revoked,
             Some(_) => Standing::Listed,
             None if self.is_inviter(key) => Standing::Listed,
             None => Standing::Unlisted,
@@ -82,7 +54,7 @@ impl Admission for VaultAdmission {
     }
 
     fn learn(&self, epoch: Epoch) -> Result<(), ReplicaError> {
-        self.add(epoch).map_err(|error| match error {
+        self.keys.add_epoch(epoch).map_err(|error| match error {
             StoreError::Full => ReplicaError::Full,
             error => ReplicaError::Store(error.to_string()),
         })

@@ -71,9 +71,12 @@ impl PeerBook {
             peer.key = record.key.map(DevicePublic);
         }
         let own = self.vault.device();
-        for device in self.vault.devices() {
+        // Who was shut out, or is this device itself (before it took a new key), is no peer whatever its address.
+        let revoked = self.vault.revoked();
+        peers.retain(|_, peer| peer.key.is_none_or(|key| key != own && revoked.binary_search(&key).is_err()));
+        for device in self.vault.members() {
             let key = DevicePublic(device.public);
-            if key == own || device.revoked || peers.values().any(|peer| peer.key == Some(key)) {
+            if key == own || peers.values().any(|peer| peer.key == Some(key)) {
                 continue;
             }
             let free = std::iter::successors(Some(device.name), |name| Some(format!("{name}'")));

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::admission::VaultAdmission;
-use crate::ambient::Ambient;
+use super::super::keys::VaultKeys;
+use crate::ambient::{Ambient, WallNanos};
 use crate::crypto::DevicePublic;
 use crate::miror::admission::{Inviter, Welcome};
 use crate::miror::replica::ReplicaError;
@@ -21,7 +21,7 @@ const NAMELESS: &str = "device";
 /// The side that gives out tickets.
 pub struct VaultInviter {
     vault: Arc<Vault>,
-    admission: Arc<VaultAdmission>,
+    keys: Arc<VaultKeys>,
     ambient: Ambient,
     book: Mutex<TicketBook>,
     spent: Mutex<HashMap<TicketId, DevicePublic>>,
@@ -29,13 +29,14 @@ pub struct VaultInviter {
 
 impl VaultInviter {
     /// Of an open vault. Tickets are kept in memory: they end with this process.
-    pub fn new(vault: Arc<Vault>, admission: Arc<VaultAdmission>, ambient: Ambient) -> Self {
-        VaultInviter { vault, admission, ambient, book: Mutex::default(), spent: Mutex::default() }
+    pub fn new(vault: Arc<Vault>, keys: Arc<VaultKeys>, ambient: Ambient) -> Self {
+        VaultInviter { vault, keys, ambient, book: Mutex::default(), spent: Mutex::default() }
     }
 
-    /// Gives out a ticket; none if too many are open.
-    pub fn issue(&self, addresses: Vec<String>) -> Option<Ticket> {
-        self.book.lock().issue(addresses, self.ambient.clock.wall(), self.ambient.entropy.as_ref())
+    /// Gives out a ticket, good for `lifetime`; none if too many are open.
+    pub fn issue(&self, addresses: Vec<String>, lifetime: WallNanos) -> Option<Ticket> {
+        let now = self.ambient.clock.wall();
+        self.book.lock().issue(addresses, now, lifetime, self.ambient.entropy.as_ref())
     }
 
     /// Whether somebody may still come with a ticket.
@@ -85,7 +86,7 @@ impl Inviter for VaultInviter {
         let own = self.vault.device_record(&self.vault.device());
         Ok(Welcome {
             inviter: own.map(|record| record.name).unwrap_or_default(),
-            keyring: self.admission.keyring().for_joiner().into(),
+            keyring: self.keys.keyring().for_joiner().into(),
             vault: Vec::new(),
         })
     }

@@ -8,9 +8,10 @@ use parking_lot::Mutex;
 use super::super::config::VaultConfig;
 use super::super::create::default_device;
 use super::super::error::DaemonError;
+use super::super::keys::VaultKeys;
 use super::{
-    Followings, Listen, Listening, Meter, Peer, PeerBook, Publisher, SessionFetch, VaultAdmission,
-    VaultInviter,
+    Followings, Guard, Listen, Listening, Meter, Peer, PeerBook, Publisher, Rotation, SessionFetch,
+    VaultAdmission, VaultInviter,
 };
 use crate::ambient::Ambient;
 use crate::miror::replicator::{Parts, Replicator};
@@ -29,6 +30,10 @@ pub struct Network {
     pub replicator: Replicator,
     /// Tickets.
     pub inviter: Arc<VaultInviter>,
+    /// The keys, and the file that keeps them.
+    pub keys: Arc<VaultKeys>,
+    /// New epochs.
+    pub rotation: Arc<Rotation>,
     /// Where the peers are.
     pub book: Arc<PeerBook>,
     /// Who is kept in step with.
@@ -38,7 +43,7 @@ pub struct Network {
     /// What goes over the network.
     pub meter: Arc<Meter>,
     vault: Arc<Vault>,
-    publisher: Mutex<Option<Publisher>>,
+    running: Mutex<Option<(Publisher, Guard)>>,
 }
 
 impl Network {
@@ -50,9 +55,10 @@ impl Network {
         settings: Arc<Mutex<VaultConfig>>,
         ambient: Ambient,
     ) -> Result<Network, DaemonError> {
-        let admission = VaultAdmission::new(vault.clone(), disk, ambient.entropy.clone());
-        let admission = Arc::new(admission);
-        let inviter = Arc::new(VaultInviter::new(vault.clone(), admission.clone(), ambient.clone()));
+        let keys = Arc::new(VaultKeys::new(vault.store().clone(), disk, ambient.entropy.clone()));
+        let admission = Arc::new(VaultAdmission::new(vault.clone(), keys.clone()));
+        let inviter = Arc::new(VaultInviter::new(vault.clone(), keys.clone(), ambient.clone()));
+        let rotation = Arc::new(Rotation::new(vault.clone(), keys.clone()));
         let own = vault.device_record(&vault.device());
         let replicator = Replicator::new(Parts {
             replica: Arc::new(VaultReplica::new(vault.clone())),
@@ -69,16 +75,19 @@ impl Network {
         let followings = Arc::new(Followings::new(replicator.clone(), Box::new(known)));
         vault.set_fetch(Some(Arc::new(SessionFetch::new(replicator.clone(), followings.clone()))));
         let meter = Arc::new(Meter::default());
+        let guard = Guard::start(vault.clone(), rotation.clone(), replicator.clone(), ambient.clone());
         let publisher = Publisher::start(vault.clone(), replicator.clone(), meter.clone(), ambient.clock);
         Ok(Network {
             replicator,
             inviter,
+            keys,
+            rotation,
             book,
             followings,
             listening: Listening::new(vault.clone(), listen),
             meter,
             vault,
-            publisher: Mutex::new(Some(publisher)),
+            running: Mutex::new(Some((publisher, guard))),
         })
     }
 
@@ -101,7 +110,7 @@ impl Network {
             }
         };
         let _ = tokio::time::timeout(GOODBYE_WAIT, silence).await;
-        self.publisher.lock().take();
+        self.running.lock().take();
         self.vault.set_fetch(None);
     }
 }

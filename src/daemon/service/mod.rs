@@ -3,12 +3,14 @@
 
 mod check;
 mod conflicts;
+mod devices;
 mod entries;
 mod files;
 mod history;
 mod mounts;
 mod network;
 mod peers;
+mod slots;
 mod status;
 
 use std::sync::Arc;

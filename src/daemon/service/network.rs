@@ -16,6 +16,8 @@ use crate::miror::replica::ReplicaError;
 use crate::miror::replicator::{Direction, PeerError, Status};
 use crate::miror::ticket::LIFETIME;
 
+/// How long a ticket is good for, unless less was asked for.
+const LONGEST_TICKET: Duration = Duration::from_nanos(LIFETIME.unsigned_abs());
 /// How often the progress of a transfer is told.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// How often a follower looks for peers that have become known, and for sessions that came or went.
@@ -41,7 +43,10 @@ impl Service {
             causes: vec!["listening is turned off".to_owned()],
         })?;
         let mut joined = self.network.replicator.joined();
-        let ticket = self.network.inviter.issue(reachable(bound));
+        let lifetime =
+            request.valid_seconds.map(Duration::from_secs).unwrap_or(LONGEST_TICKET).min(LONGEST_TICKET);
+        let nanos = i64::try_from(lifetime.as_nanos()).unwrap_or(i64::MAX);
+        let ticket = self.network.inviter.issue(reachable(bound), nanos);
         let ticket = ticket
             .ok_or_else(|| DaemonError::Ticket { reason: "cannot be made: too many are open".into() })?;
         reporter.report(Invitation::Ticket(ticket.to_string())).await;
@@ -54,7 +59,6 @@ impl Service {
                 }
             }
         };
-        let lifetime = Duration::from_nanos(u64::try_from(LIFETIME).unwrap_or_default());
         tokio::select! {
             Some(name) = arrival => reporter.report(Invitation::Joined(name)).await,
             () = tokio::time::sleep(lifetime) => {
@@ -206,6 +210,9 @@ fn peer_error(alias: &str, error: &PeerError) -> DaemonError {
     match error {
         PeerError::Handshake(HandshakeError::RefusedByPeer(why)) => {
             DaemonError::Refusal { peer, reason: why.to_string() }
+        }
+        PeerError::Handshake(HandshakeError::Refused { why, .. }) => {
+            DaemonError::TurnedAway { peer, reason: why.to_string() }
         }
         PeerError::Unreachable { .. } | PeerError::Handshake(_) => DaemonError::Unreachable { peer, causes },
         PeerError::Replica(ReplicaError::Full) => DaemonError::Full,

@@ -15,7 +15,7 @@ use crate::miror::replica::Replica;
 use crate::miror::session::{Config, Randomness, Session};
 use crate::miror::tcp;
 use crate::miror::testing::{MemoryDevices, MemoryReplica};
-use crate::miror::ticket::{Ticket, TicketRefusal, TicketSecret};
+use crate::miror::ticket::{LIFETIME, Ticket, TicketRefusal, TicketSecret};
 
 fn entropy() -> Arc<dyn Entropy> {
     Ambient::host().entropy
@@ -183,7 +183,7 @@ async fn try_join(
 #[tokio::test]
 async fn a_ticket_lets_one_device_in_as_often_as_it_needs_until_it_is_done() {
     let inviter = Arc::new(MemoryDevices::new(&*entropy(), &[epoch(1, &[])]));
-    let ticket = inviter.tickets.lock().issue(vec!["127.0.0.1:1".into()], 0, &*entropy()).unwrap();
+    let ticket = inviter.tickets.lock().issue(vec!["127.0.0.1:1".into()], 0, LIFETIME, &*entropy()).unwrap();
     let (first, second) = (DeviceKey::generate(&*entropy()), DeviceKey::generate(&*entropy()));
     let refusal = |result: Result<_, HandshakeError>| match result {
         Err(HandshakeError::RefusedByPeer(Refusal::Ticket(why))) => Some(why),

@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::{Config, HANDSHAKE, JOINING, PeerError, Replicator};
 use crate::miror::doors::Place;
 use crate::miror::handshake::{Greeting, HandshakeError, greet};
+use crate::miror::session::Input;
 use crate::miror::tcp;
 
 impl Replicator {
@@ -61,12 +62,16 @@ impl Replicator {
         let greeting = tokio::time::timeout(HANDSHAKE, greeted).await.map_err(|_| HandshakeError::Slow)??;
         match greeting {
             Greeting::Peer(greeted) => {
-                let ours = self.announce().await?;
-                let (session, hello) = self.session(Config::follow(&parts.name), ours);
+                let gathered = self.ask(|replica| replica.gather().and_then(|()| replica.introduce()));
+                let ours = gathered.await?;
+                let (mut session, hello) = self.session(Config::follow(&parts.name), ours);
                 let admitted = greeted.admit(&hello, &*parts.admission);
                 let admitted = tokio::time::timeout(HANDSHAKE, admitted).await;
                 let link = admitted.map_err(|_| HandshakeError::Slow)??;
                 drop(place);
+                // Only now is anything offered.
+                let ours = self.ask(|replica| replica.announce()).await?;
+                session.handle(Input::Tip(Box::new(ours)), parts.ambient.clock.monotonic());
                 self.run(link, session, hello).await?;
             }
             Greeting::Joiner(joiner) => {

@@ -32,8 +32,9 @@ use super::replica::{Announcement, Replica, ReplicaError};
 use super::session::{Config, Event, Randomness, Session, Summary};
 use super::tcp;
 use super::ticket::Ticket;
+use super::wire::EpochBox;
 use crate::ambient::{self, Ambient};
-use crate::crypto::{DeviceKey, DevicePublic, ObjectId};
+use crate::crypto::{DeviceKey, DevicePublic, Epoch, ObjectId};
 use registry::Registry;
 
 /// Time a handshake may take, on either side.
@@ -154,6 +155,10 @@ impl Replicator {
     /// # Errors
     /// The replica's.
     pub fn publish(&self) -> Result<(), ReplicaError> {
+        if self.0.registry.is_empty() {
+            // What nobody is told of does not count as offered.
+            return Ok(());
+        }
         let announcement = self.0.parts.replica.announce()?;
         self.0.registry.tell_all(|| Command::Tip(Box::new(announcement.clone())));
         Ok(())
@@ -189,6 +194,11 @@ impl Replicator {
     /// Ends the session with a device (it was revoked).
     pub async fn end(&self, peer: &DevicePublic) {
         self.0.registry.end(peer).await;
+    }
+
+    /// Hands a new epoch to the peers of all sessions that may have it.
+    pub fn hand_over(&self, epoch: &Epoch) {
+        self.0.registry.tell_all(|| Command::Epoch(EpochBox(epoch.clone())));
     }
 
     /// Ends all sessions, listeners and followings.
@@ -237,12 +247,20 @@ impl Replicator {
     }
 
     async fn announce(&self) -> Result<Announcement, PeerError> {
-        let replica = self.0.parts.replica.clone();
-        let asked = tokio::task::spawn_blocking(move || {
+        self.ask(|replica| {
             replica.gather()?;
             replica.announce()
-        });
-        let asked = asked.await;
+        })
+        .await
+    }
+
+    /// Asks the replica, off the runtime's threads.
+    async fn ask<R: Send + 'static>(
+        &self,
+        question: impl FnOnce(&dyn Replica) -> Result<R, ReplicaError> + Send + 'static,
+    ) -> Result<R, PeerError> {
+        let replica = self.0.parts.replica.clone();
+        let asked = tokio::task::spawn_blocking(move || question(&*replica)).await;
         Ok(asked.map_err(|_| PeerError::Closing)??)
     }
 
@@ -269,7 +287,10 @@ impl Replicator {
         let merged = Box::new(move |ours: &Announcement| {
             registry.tell_all(|| Command::Tip(Box::new(ours.clone())));
         });
-        let around = Surroundings { replica, admission, ambient, events, merged };
+        let registry = self.0.registry.clone();
+        let learned =
+            Arc::new(move |epoch: &Epoch| registry.tell_all(|| Command::Epoch(EpochBox(epoch.clone()))));
+        let around = Surroundings { replica, admission, ambient, events, merged, learned };
         let result = driver::run(around, link, session, hello, commands, status).await;
         place.leave(result.as_ref().is_ok_and(|summary| summary.done));
         result

@@ -73,6 +73,11 @@ impl Registry {
         Ok((Place { registry: self.clone(), peer, number }, receiver))
     }
 
+    /// No session runs.
+    pub(super) fn is_empty(&self) -> bool {
+        self.table.lock().running.is_empty()
+    }
+
     /// The session with a device.
     pub(super) fn session(&self, peer: &DevicePublic) -> Option<Session> {
         let table = self.table.lock();

@@ -24,7 +24,8 @@ impl Session {
             Message::Ack(ack) => self.on_ack(&ack),
             Message::Complete(complete) => self.on_complete(complete),
             Message::Want(want) => self.on_want(want),
-            Message::Have(_) => Ok(()),
+            // An epoch is the driver's to keep.
+            Message::Have(_) | Message::Epoch(_) => Ok(()),
             Message::Gone(gone) => self.on_gone(gone),
             Message::Error(fault) => Err(theirs(fault)),
             Message::Ping(beat) => self.on_ping(beat),

@@ -150,6 +150,10 @@ impl Replica for VaultReplica {
         self.vault.fold_and_commit(false).map(drop).map_err(vault_error)
     }
 
+    fn introduce(&self) -> Result<Announcement, ReplicaError> {
+        self.announcement(&self.vault.head())
+    }
+
     fn announce(&self) -> Result<Announcement, ReplicaError> {
         let head = self.vault.offer().map_err(vault_error)?;
         self.announcement(&head)

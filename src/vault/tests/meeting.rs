@@ -237,6 +237,30 @@ fn history_lists_commits_with_their_devices() {
     assert!(b.device_record(&a.device()).unwrap().revoked);
 }
 
+/// A member that has seen a revocation writes the record without it: the state loses it, this replica does not.
+#[test]
+fn a_revocation_once_merged_holds_and_is_written_back() {
+    let (a, b) = (Host::new(1).create("anna"), Host::new(2).join());
+    let out = DevicePublic([7; 32]);
+    a.add_device("out", out).unwrap();
+    a.commit().unwrap();
+    pull(&b, &a);
+    a.revoke_device(&out).unwrap();
+    a.commit().unwrap();
+    pull(&b, &a);
+    assert!(b.is_revoked(&out) && b.revoked() == [out]);
+    let (id, mut record) = a.device_node(&out).unwrap();
+    record.revoked = false;
+    a.edit(Origin::VAULT, |tree, draw| tree.change_device(&id, &record, draw)).unwrap();
+    a.commit().unwrap();
+    pull(&b, &a);
+    assert!(!b.device_record(&out).unwrap().revoked, "the state has lost it");
+    assert!(b.is_revoked(&out) && b.members().iter().all(|device| device.public != out.0));
+    assert!(b.restore_revocations().unwrap() && !b.restore_revocations().unwrap());
+    assert!(b.device_record(&out).unwrap().revoked);
+    check(&b);
+}
+
 #[test]
 fn subscribers_hear_of_all_but_their_own() {
     #[derive(Default)]

@@ -235,7 +235,7 @@ fn nonsense_at_the_level_of_messages_never_panics_and_never_changes_the_vault() 
         for _ in 0..30 {
             let at = rng.below(bytes.len() as u64) as usize;
             bytes[at] = rng.next() as u8;
-            bytes[0] = rng.below(13) as u8;
+            bytes[0] = rng.below(14) as u8;
             if let Ok(message) = codec::decode(&bytes) {
                 side.feed(Input::Message(message));
             }
