@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use super::create::create_store;
 use super::error::{DaemonError, chain};
-use super::network::{PeerBook, trust_inviter};
+use super::network::{PeerBook, transports, trust_inviter};
 use super::opening::{OpenVault, store_error, vault_error};
 use super::target::Target;
 use crate::ambient::Ambient;
 use crate::crypto::{DeviceKey, DevicePublic, Keyring, Unlock};
 use crate::miror::admission::{Refusal, Welcome};
+use crate::miror::dialling;
 use crate::miror::handshake::{HandshakeError, join as shake_hands};
-use crate::miror::tcp;
+use crate::miror::quic::Quic;
 use crate::miror::ticket::Ticket;
 use crate::vault::Vault;
 
@@ -67,9 +68,10 @@ pub(super) async fn present(
     device: &str,
     ambient: &Ambient,
 ) -> Result<Found, DaemonError> {
-    let mut causes = Vec::new();
+    let (mut causes, transports) = (Vec::new(), transports()?);
+    let quic = Quic::new().map_err(|error| DaemonError::internal("making a certificate", &error))?;
     for address in &ticket.addresses {
-        let stream = match tcp::connect(address).await {
+        let stream = match dialling::connect(address, transports, &quic).await {
             Ok(stream) => stream,
             Err(error) => {
                 causes.push(format!("{address}: {error}"));

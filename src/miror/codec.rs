@@ -82,6 +82,7 @@ fn check(message: &Message) -> Result<(), CodecError> {
         Message::Have(have) => within("filter", have.filter.len(), limits::FILTER),
         Message::Gone(gone) => within("slots", gone.slots.len(), limits::IDS),
         Message::Error(fault) => within("text", fault.text.len(), limits::TEXT),
+        Message::Resume(ids) => within("sessions", ids.len(), limits::OFFERS_OPEN),
         Message::Epoch(epoch) => within("epoch", epoch.as_slice().len(), limits::SLICE),
         Message::Complete(_) | Message::Ping(_) | Message::Pong(_) | Message::Bye => Ok(()),
     }

@@ -6,10 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// Connections not yet admitted, in all.
-const IN_ALL: usize = 64;
-/// Of these from one address.
-const FROM_ONE: usize = 8;
+use super::limits::{AT_THE_DOOR, AT_THE_DOOR_FROM_ONE};
 
 /// Counts connections that are not yet admitted.
 #[derive(Clone, Debug, Default)]
@@ -23,14 +20,19 @@ pub(super) struct Place {
 }
 
 impl Doors {
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.0.lock().values().sum()
+    }
+
     /// A place for a connection from `address`, if there is one.
     pub(super) fn enter(&self, address: IpAddr) -> Option<Place> {
         let mut counts = self.0.lock();
-        if counts.values().sum::<usize>() >= IN_ALL {
+        if counts.values().sum::<usize>() >= AT_THE_DOOR {
             return None;
         }
         let count = counts.entry(address).or_default();
-        if *count >= FROM_ONE {
+        if *count >= AT_THE_DOOR_FROM_ONE {
             return None;
         }
         *count += 1;
@@ -60,7 +62,7 @@ mod tests {
         let mut places = Vec::new();
         for host in 0..8_u8 {
             let address = IpAddr::from([10, 0, 0, host]);
-            places.extend((0..FROM_ONE).map(|_| doors.enter(address).ok_or(host)));
+            places.extend((0..AT_THE_DOOR_FROM_ONE).map(|_| doors.enter(address).ok_or(host)));
             assert!(doors.enter(address).is_none());
         }
         assert!(places.iter().all(Result::is_ok));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::admission::Admission;
 use super::codec::{self, CodecError};
@@ -157,13 +157,22 @@ pub(super) async fn run(
     mut commands: mpsc::Receiver<Command>,
     status: watch::Sender<Status>,
 ) -> Result<Summary, PeerError> {
-    let (outbox, ready) = Outbox::new();
+    let (mut outbox, ready) = Outbox::new();
     let (answers, mut answered) = mpsc::unbounded_channel();
     let (arrived, mut arrivals) = mpsc::channel(READ_AHEAD);
     let seed = link.key_seed();
-    let Link { peer, incoming, outgoing, sealer, opener, grant, early, introduced, .. } = link;
+    let Link { peer, incoming, outgoing, sealer, opener, grant, early, introduced, bulk, .. } = link;
     let verdict = Verdict::admit(grant.as_ref());
-    let reader = tokio::spawn(wire::read(incoming, opener, arrived));
+    let (given, gate) = watch::channel(None);
+    let mut tasks = JoinSet::new();
+    if let Some(bulk) = bulk {
+        bulk.open();
+        let (pieces, written) = (outbox.divert_bulk(), outbox.writer_end());
+        tasks.spawn(bulk.clone().read(gate, arrived.clone()));
+        // An error is the connection's: the control stream tells of it.
+        tasks.spawn(async move { drop(bulk.write(pieces, written).await) });
+    }
+    tasks.spawn(wire::read(incoming, opener, arrived, given));
     let mut writer = tokio::spawn(wire::write(outgoing, sealer, verdict, outbox.writer_end(), ready));
     let random = hello.random;
     let mut driver = Driver {
@@ -204,10 +213,10 @@ pub(super) async fn run(
         }
         driver.tell();
     }
-    reader.abort();
     if !written {
         driver.close(writer).await;
     }
+    drop(tasks);
     match (failure, driver.end.take()) {
         (Some(error), _) => Err(error.into()),
         (None, Some(result)) => Ok(result?),
@@ -246,7 +255,7 @@ impl Driver {
     fn push(&mut self, message: &Message) {
         match codec::encode(message) {
             Ok(bytes) if self.outbox.queued() < OVERFLOW => {
-                self.outbox.push(bytes);
+                self.outbox.push(message, bytes);
             }
             _ => self.end = Some(Err(SessionError::Silent)),
         }

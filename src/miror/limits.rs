@@ -82,5 +82,20 @@ pub const SILENT: Duration = Duration::from_secs(45);
 pub const STALLED: Duration = Duration::from_secs(60);
 /// How often the roots are compared, and content that no peer had is asked for again.
 pub const COMPARE: Duration = Duration::from_secs(60);
+/// Bytes of an offer from which its transfer is logged, to go on where it broke off: less is agreed on anew in
+/// less time than a log takes to write.
+pub const LOGGED_FROM: u64 = 4 << 20;
+/// Transfers named in HELLO as able to go on.
+pub const RESUMED: usize = 4;
+
+/// Connections that are not admitted yet, in all.
+pub const AT_THE_DOOR: usize = 64;
+/// Of these from one address.
+pub const AT_THE_DOOR_FROM_ONE: usize = 8;
+/// Of these above which a QUIC dialler must show that its address is its own (Retry).
+pub const AT_THE_DOOR_UNPROVED: usize = 32;
+/// Largest object that travels among the messages where bulk has streams of its own: a stream costs as much.
+pub const SMALL: usize = 16 * 1024;
+
 /// How often progress is told.
 pub const PROGRESS: Duration = Duration::from_millis(100);

@@ -1,10 +1,11 @@
 //! A connection two devices have agreed on: two halves of a byte stream, encrypted, and who is at the other
-//! end. The seam between transports (TCP now, QUIC beside it) and everything above.
+//! end. The seam between transports and everything above.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::message::Hello;
 use super::noise::{Opener, Sealer};
+use super::quic::Bulk;
 use super::replica::SessionKeys;
 use crate::crypto::{DevicePublic, Direction, Epoch, SessionWrapKey};
 
@@ -18,7 +19,7 @@ pub type Outgoing = Box<dyn AsyncWrite + Send + Unpin>;
 pub enum Transport {
     /// TCP, encrypted by Noise.
     Tcp,
-    /// QUIC; reserved.
+    /// QUIC, encrypted by TLS bound to Noise.
     Quic,
 }
 
@@ -44,6 +45,8 @@ pub struct Stream {
     pub binding: Vec<u8>,
     /// The other end, for people.
     pub address: String,
+    /// Streams for large objects, where the transport has them.
+    pub bulk: Option<Bulk>,
 }
 
 /// A connection after the handshake.
@@ -70,6 +73,7 @@ pub struct Link {
     pub(super) outgoing: Outgoing,
     pub(super) sealer: Sealer,
     pub(super) opener: Opener,
+    pub(super) bulk: Option<Bulk>,
 }
 
 /// What is needed of a link to make the keys of its session, once both HELLOs are known.

@@ -12,12 +12,14 @@ use super::secret::SecretBytes;
 use crate::crypto::{ObjectHeader, ObjectId, ObjectKind};
 
 /// The features this build offers. Unknown ones of a peer are ignored.
-pub const FEATURES: &[&str] = &["offer/1", "want/1", EPOCH];
+pub const FEATURES: &[&str] = &["offer/1", "want/1", EPOCH, RESUME];
 /// The features a peer must offer for this build to talk to it.
 pub const REQUIRED: &[&str] = &["offer/1", "want/1"];
 
 /// The feature of [`Message::Epoch`].
 pub const EPOCH: &str = "epoch/1";
+/// The feature of [`Message::Resume`] and of the logs named in HELLO.
+pub const RESUME: &str = "resume/1";
 
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +52,9 @@ pub enum Message {
     Bye,
     /// An epoch made since the session began, for a device that may have it. Behind the feature [`EPOCH`].
     Epoch(SecretBytes),
+    /// Which of the transfers named in HELLO go on: offers with these ids follow, their pages left out. Behind
+    /// the feature [`RESUME`].
+    Resume(Vec<[u8; 32]>),
 }
 
 /// What a committed state of a replica is known by.
@@ -99,7 +104,7 @@ pub struct Hello {
     pub window: u64,
     /// Random, for the key under which data keys travel.
     pub random: [u8; 32],
-    /// Sessions whose transfer could go on. Reserved for the session log: empty in this build.
+    /// Transfers to this side that broke off and could go on: the ids of their offers.
     pub resume: Vec<[u8; 32]>,
 }
 
@@ -129,7 +134,8 @@ pub struct Offer {
     pub objects: u32,
     /// Bytes of bodies on all pages.
     pub bytes: u64,
-    /// Place of the page's first object.
+    /// Place of the page's first object. Of an offer that goes on, the number of its objects: all pages came
+    /// in an earlier session.
     pub first: u32,
     /// The objects, children before parents.
     pub page: Vec<Offered>,

@@ -2,7 +2,8 @@
 //!
 //! Pure core, thin shells. [`session`] is the protocol as a state machine without socket, task, clock or
 //! randomness; `message` and `codec` are its language, [`replica`] what it asks of a store. Around it:
-//! [`noise`] and [`handshake`] (who is at the other end), [`tcp`] and `wire` (bytes to messages), `driver`
+//! [`noise`] and [`handshake`] (who is at the other end), [`tcp`], [`quic`] and [`dialling`] (how to get there), `wire`
+//! (bytes to messages), `driver`
 //! (one session on one link), [`replicator`] (all sessions of a vault), [`ticket`] and [`admission`] (who may
 //! take part).
 //!
@@ -11,6 +12,7 @@
 pub mod admission;
 mod backoff;
 pub mod codec;
+pub mod dialling;
 mod doors;
 mod driver;
 pub mod handshake;
@@ -18,10 +20,12 @@ pub mod limits;
 pub mod link;
 pub mod message;
 pub mod noise;
+pub mod quic;
 pub mod replica;
 pub mod replicator;
 mod secret;
 pub mod session;
+pub mod session_log;
 pub mod tcp;
 pub mod ticket;
 pub mod vault_replica;

@@ -10,6 +10,7 @@
 //! objects below it. Chunks are present or absent.
 
 use super::message::{Offered, Seen, Tip};
+use super::session_log::{LogId, Recalled, Record};
 use crate::crypto::{DevicePublic, ObjectId, ObjectKind, SealedObject, SessionWrapKey};
 
 /// The state of a replica as it may be told to peers: durable, and its stamps recorded as offered.
@@ -118,6 +119,10 @@ pub enum Request {
     },
     /// [`Replica::note_shared`].
     NoteShared(Tip),
+    /// [`Replica::log`].
+    Log(Vec<(LogId, Record)>),
+    /// [`Replica::recall`], for each.
+    Recall(Vec<LogId>),
 }
 
 /// Answer to a [`Request`], variant for variant.
@@ -140,8 +145,10 @@ pub enum Answer {
     Merged(Announcement),
     /// To `Missing`, by id, with the length of the content if known (else 0).
     Missing(Vec<(ObjectId, u32)>),
-    /// To `NoteShared`.
+    /// To `NoteShared` and `Log`.
     Noted,
+    /// To `Recall`, in order; None for what there is no (whole) log of.
+    Recalled(Vec<Option<Recalled>>),
 }
 
 /// The keys of one session, under which data keys are wrapped while they travel.
@@ -160,8 +167,8 @@ pub trait Replica: Send + Sync {
         Ok(())
     }
 
-    /// The head as HELLO tells it to a device that is not admitted yet: nothing counts as offered by that, so
-    /// that a copy of this store that comes along does not make what was done here look known elsewhere.
+    /// The head as HELLO tells it. Nothing counts as offered by that: only [`Replica::meet`] shows whether the
+    /// peer has met another life of this replica, and what was done here alone must be known as such until then.
     fn introduce(&self) -> Result<Announcement, ReplicaError> {
         self.announce()
     }
@@ -215,6 +222,20 @@ pub trait Replica: Send + Sync {
 
     /// Remembers that `peer` holds `tip` as its own state.
     fn note_shared(&self, peer: &DevicePublic, tip: &Tip) -> Result<(), ReplicaError>;
+
+    /// Adds to the logs of transfers with `peer`, in order. What fails costs a transfer that cannot go on, and
+    /// nothing else.
+    fn log(&self, _peer: &DevicePublic, _entries: &[(LogId, Record)]) {}
+
+    /// The offers whose transfer to this side broke off and has a log, the newest first.
+    fn resumable(&self) -> Vec<[u8; 32]> {
+        Vec::new()
+    }
+
+    /// A transfer with `peer` as its log has it.
+    fn recall(&self, _peer: &DevicePublic, _id: &LogId) -> Option<Recalled> {
+        None
+    }
 }
 
 /// Answers a request.
@@ -243,6 +264,11 @@ pub fn answer(
             Answer::Synced
         }
         Request::Merge { head, settled } => Answer::Merged(replica.merge(peer, &head, &settled)?),
+        Request::Log(entries) => {
+            replica.log(peer, &entries);
+            Answer::Noted
+        }
+        Request::Recall(ids) => Answer::Recalled(ids.iter().map(|id| replica.recall(peer, id)).collect()),
         Request::Missing { after } => Answer::Missing(replica.missing(after.as_ref(), limits::MISSING)?),
         Request::NoteShared(tip) => {
             replica.note_shared(peer, &tip)?;

@@ -1,20 +1,22 @@
-//! Thousands of small histories over a bad network.
+//! Thousands of small histories over a bad network: of the model, and of real vaults.
+//!
+//! `scripts/soak protocol --minutes N` runs them with fresh seeds for as long as it is told.
 
-use super::testing::{Faults, Network, Report};
+use super::testing::{Faults, MemoryReplica, Network, Node, Report, VaultNode};
 
 const ROUGH: Faults = Faults { cut: 300, crash: 500, stall: 900, partition: 700 };
 const CALM: Faults = Faults { cut: 0, crash: 0, stall: 0, partition: 0 };
 
-fn run(seed: u64, nodes: u8, faults: Faults) -> Report {
-    Network::new(seed, nodes, 12, faults)
-        .run()
-        .unwrap_or_else(|why| panic!("seed {seed}, {nodes} nodes: {why}"))
+fn run<N: Node>(seed: u64, nodes: u8, faults: Faults) -> Report {
+    let network = Network::<N>::new(seed, nodes, 12, faults);
+    network.run().unwrap_or_else(|why| panic!("seed {seed}, {nodes} nodes: {why}"))
 }
 
-/// How many seeds: a thousand here, as many as BOSR_SEEDS says in the soak.
-fn seeds() -> std::ops::Range<u64> {
+/// The seeds of a test that has `count` of them by default; BOSR_SEED begins elsewhere, and BOSR_SEEDS is
+/// how many hundredths of them to run.
+fn seeds(count: u64) -> std::ops::Range<u64> {
     let from: u64 = option("BOSR_SEED").unwrap_or(0);
-    from..from + option("BOSR_SEEDS").unwrap_or(400)
+    from..from + (count * option("BOSR_SEEDS").unwrap_or(100)).div_ceil(100)
 }
 
 fn option(name: &str) -> Option<u64> {
@@ -23,35 +25,58 @@ fn option(name: &str) -> Option<u64> {
 
 #[test]
 fn two_replicas_converge_on_a_calm_network() {
-    for seed in seeds().take(100) {
-        run(seed, 2, CALM);
-    }
+    seeds(200).for_each(|seed| drop(run::<MemoryReplica>(seed, 2, CALM)));
 }
 
 #[test]
 fn two_replicas_lose_nothing_and_converge_after_faults() {
-    for seed in seeds() {
-        run(seed, 2, ROUGH);
-    }
+    seeds(800).for_each(|seed| drop(run::<MemoryReplica>(seed, 2, ROUGH)));
 }
 
 #[test]
 fn three_replicas_lose_nothing_and_converge_after_faults() {
-    for seed in seeds() {
-        run(seed, 3, ROUGH);
-    }
+    seeds(600).for_each(|seed| drop(run::<MemoryReplica>(seed, 3, ROUGH)));
 }
 
 #[test]
-fn five_replicas_lose_nothing_and_converge_after_faults() {
-    for seed in seeds().take(60) {
-        run(seed, 5, ROUGH);
+fn four_and_five_replicas_lose_nothing_and_converge_after_faults() {
+    seeds(80).for_each(|seed| drop(run::<MemoryReplica>(seed, 4 + (seed % 2) as u8, ROUGH)));
+}
+
+#[test]
+fn no_replica_ever_shows_a_wrong_byte_while_faults_go_on() {
+    for seed in seeds(60) {
+        let network = Network::<MemoryReplica>::new(seed, 3, 0, ROUGH);
+        network.endure(3000).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
     }
 }
 
 #[test]
 fn a_seed_runs_the_same_twice() {
-    for seed in seeds().take(20) {
-        assert_eq!(run(seed, 3, ROUGH), run(seed, 3, ROUGH));
+    for seed in seeds(20) {
+        assert_eq!(run::<MemoryReplica>(seed, 3, ROUGH), run::<MemoryReplica>(seed, 3, ROUGH));
+    }
+}
+
+#[test]
+fn two_vaults_lose_nothing_and_converge_after_faults() {
+    seeds(60).for_each(|seed| drop(run::<VaultNode>(seed, 2, ROUGH)));
+}
+
+#[test]
+fn three_vaults_lose_nothing_and_converge_after_faults() {
+    seeds(40).for_each(|seed| drop(run::<VaultNode>(seed, 3, ROUGH)));
+}
+
+#[test]
+fn five_vaults_lose_nothing_and_converge_after_faults() {
+    seeds(6).for_each(|seed| drop(run::<VaultNode>(seed, 5, ROUGH)));
+}
+
+#[test]
+fn no_vault_ever_shows_a_wrong_byte_while_faults_go_on() {
+    for seed in seeds(4) {
+        let network = Network::<VaultNode>::new(seed, 3, 0, ROUGH);
+        network.endure(3000).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
     }
 }

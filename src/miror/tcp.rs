@@ -47,6 +47,7 @@ pub fn prepare(socket: TcpStream, address: SocketAddr) -> io::Result<Stream> {
         transport: Transport::Tcp,
         binding: Vec::new(),
         address: address.to_string(),
+        bulk: None,
     })
 }
 

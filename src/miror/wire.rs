@@ -8,13 +8,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::codec::{self, CodecError};
 use super::handshake::{HandshakeError, Verdict};
+use super::limits;
 use super::link::{Incoming, Outgoing};
-use super::message::Message;
+use super::message::{Data, Message};
 use super::noise::{FRAME_ROOM, Opener, Sealer};
+use super::quic::Piece;
 use crate::crypto::Epoch;
 
 /// Ciphertext gathered for one write to the stream.
@@ -43,8 +45,16 @@ impl std::fmt::Debug for EpochBox {
 }
 
 /// Reads frames until the stream ends or breaks a rule.
-pub(super) async fn read(mut incoming: Incoming, mut opener: Opener, to: mpsc::Sender<Arrived>) {
+///
+/// `given` is told how many messages were passed on: what came another way may have to wait for them.
+pub(super) async fn read(
+    mut incoming: Incoming,
+    mut opener: Opener,
+    to: mpsc::Sender<Arrived>,
+    given: watch::Sender<Option<u64>>,
+) {
     let mut first = true;
+    let mut count = 0;
     loop {
         let arrived = match frame(&mut incoming, &mut opener).await {
             Err(error) => Arrived::Ended(error),
@@ -56,9 +66,13 @@ pub(super) async fn read(mut incoming: Incoming, mut opener: Opener, to: mpsc::S
         };
         first = false;
         let over = matches!(arrived, Arrived::Ended(_) | Arrived::Garbled(_));
+        if let Arrived::Messages(messages) = &arrived {
+            count += messages.len() as u64;
+        }
         if to.send(arrived).await.is_err() || over {
             return;
         }
+        given.send_replace(Some(count));
     }
 }
 
@@ -81,9 +95,12 @@ pub(super) fn messages(mut plain: &[u8]) -> Result<Vec<Message>, CodecError> {
 }
 
 /// The way to the writer task.
-#[derive(Clone, Debug)]
 pub(super) struct Outbox {
     queue: mpsc::UnboundedSender<Vec<u8>>,
+    /// The way to the writer of large objects, where they have streams of their own.
+    bulk: Option<mpsc::UnboundedSender<Piece>>,
+    /// Messages queued so far, without those for `bulk`.
+    pushed: u64,
     queued: Arc<AtomicUsize>,
     drained: Arc<Notify>,
 }
@@ -93,7 +110,14 @@ impl Outbox {
     /// told of, and the driver ends a session whose control messages pile up.
     pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Vec<u8>>) {
         let (queue, ready) = mpsc::unbounded_channel();
-        (Outbox { queue, queued: Arc::default(), drained: Arc::default() }, ready)
+        (Outbox { queue, bulk: None, pushed: 0, queued: Arc::default(), drained: Arc::default() }, ready)
+    }
+
+    /// Gives large objects a queue of their own.
+    pub(super) fn divert_bulk(&mut self) -> mpsc::UnboundedReceiver<Piece> {
+        let (bulk, ready) = mpsc::unbounded_channel();
+        self.bulk = Some(bulk);
+        ready
     }
 
     /// What the writer tells of its work by.
@@ -101,10 +125,21 @@ impl Outbox {
         Drained { queued: self.queued.clone(), drained: self.drained.clone() }
     }
 
-    /// Queues an encoded message; false if the writer is gone.
-    pub(super) fn push(&self, message: Vec<u8>) -> bool {
-        self.queued.fetch_add(message.len(), Ordering::Relaxed);
-        self.queue.send(message).is_ok()
+    /// Queues a message with its encoding.
+    pub(super) fn push(&mut self, message: &Message, encoded: Vec<u8>) {
+        self.queued.fetch_add(encoded.len(), Ordering::Relaxed);
+        // Where the writer is gone, the driver is about to notice.
+        match (&self.bulk, message) {
+            (Some(bulk), Message::Data(data)) if !is_small(data) => {
+                let total = data.start.as_ref().map(|(_, total)| *total);
+                let (slot, len) = (data.slot, data.slice.len());
+                let _ = bulk.send(Piece { after: self.pushed, slot, total, len, message: encoded });
+            }
+            _ => {
+                self.pushed += 1;
+                let _ = self.queue.send(encoded);
+            }
+        }
     }
 
     /// Bytes not yet handed to the stream.
@@ -118,11 +153,25 @@ impl Outbox {
     }
 }
 
+/// A whole object that is not worth a stream.
+fn is_small(data: &Data) -> bool {
+    data.slice.len() <= limits::SMALL
+        && data.start.as_ref().is_some_and(|(_, total)| *total as usize == data.slice.len())
+}
+
 /// The writer's end of an [`Outbox`].
 #[derive(Debug)]
 pub(super) struct Drained {
     queued: Arc<AtomicUsize>,
     drained: Arc<Notify>,
+}
+
+impl Drained {
+    /// So many bytes were handed to the stream.
+    pub(super) fn wrote(&self, bytes: usize) {
+        self.queued.fetch_sub(bytes, Ordering::Relaxed);
+        self.drained.notify_one();
+    }
 }
 
 /// Writes what lies ready until the queue closes; then ends the stream.
@@ -133,7 +182,6 @@ pub(super) async fn write(
     outbox: Drained,
     mut ready: mpsc::UnboundedReceiver<Vec<u8>>,
 ) -> Result<(), HandshakeError> {
-    let Drained { queued, drained } = outbox;
     let mut wire = Vec::with_capacity(GATHER + FRAME_ROOM);
     sealer.seal(&verdict.encode(), &mut wire)?;
     let mut plain = Vec::with_capacity(FRAME_ROOM);
@@ -153,8 +201,7 @@ pub(super) async fn write(
         outgoing.write_all(&wire).await?;
         outgoing.flush().await?;
         wire.clear();
-        queued.fetch_sub(taken, Ordering::Relaxed);
-        drained.notify_one();
+        outbox.wrote(taken);
     }
     if !wire.is_empty() {
         outgoing.write_all(&wire).await?;

@@ -24,4 +24,4 @@ pub use listening::{Listening, reachable};
 pub use meter::Meter;
 pub use publishing::Publisher;
 pub use rotation::{Plan, Rotated, Rotation};
-pub use start::Network;
+pub use start::{Network, transports};

@@ -14,6 +14,8 @@ use super::{
     VaultAdmission, VaultInviter,
 };
 use crate::ambient::Ambient;
+use crate::miror::dialling::Transports;
+use crate::miror::quic::Quic;
 use crate::miror::replicator::{Parts, Replicator};
 use crate::miror::vault_replica::VaultReplica;
 use crate::store::disk::Disk;
@@ -23,6 +25,15 @@ use crate::vault::Vault;
 const GOODBYE_WAIT: Duration = Duration::from_secs(3);
 /// How often to look whether they have.
 const GOODBYE_POLL: Duration = Duration::from_millis(20);
+
+/// What forces one transport.
+const TRANSPORT: &str = "BOSR_TRANSPORT";
+
+/// The transports that the environment lets us use.
+pub fn transports() -> Result<Transports, DaemonError> {
+    let forced = std::env::var(TRANSPORT).unwrap_or_default();
+    forced.parse().map_err(|reason| DaemonError::Setup { what: TRANSPORT.to_owned(), causes: vec![reason] })
+}
 
 /// The vault and its peers.
 pub struct Network {
@@ -55,17 +66,19 @@ impl Network {
         settings: Arc<Mutex<VaultConfig>>,
         ambient: Ambient,
     ) -> Result<Network, DaemonError> {
-        let keys = Arc::new(VaultKeys::new(vault.store().clone(), disk, ambient.entropy.clone()));
+        let keys = Arc::new(VaultKeys::new(vault.store().clone(), disk.clone(), ambient.entropy.clone()));
         let admission = Arc::new(VaultAdmission::new(vault.clone(), keys.clone()));
         let inviter = Arc::new(VaultInviter::new(vault.clone(), keys.clone(), ambient.clone()));
         let rotation = Arc::new(Rotation::new(vault.clone(), keys.clone()));
         let own = vault.device_record(&vault.device());
         let replicator = Replicator::new(Parts {
-            replica: Arc::new(VaultReplica::new(vault.clone())),
+            replica: Arc::new(VaultReplica::new(vault.clone(), disk)),
             admission,
             inviter: Some(inviter.clone()),
             ambient: ambient.clone(),
             name: own.map_or_else(default_device, |record| record.name),
+            transports: transports()?,
+            quic: Quic::new().map_err(|error| DaemonError::internal("making a certificate", &error))?,
         });
         let book = Arc::new(PeerBook::new(vault.clone()));
         let known = {

@@ -70,6 +70,7 @@ fn samples() -> Vec<Message> {
         Message::Ping(Beat { nonce: 1, tip: tip() }),
         Message::Pong(Beat { nonce: 1, tip: tip() }),
         Message::Bye,
+        Message::Resume(vec![[3; 32], [4; 32]]),
         Message::Epoch(zeroize::Zeroizing::new(vec![9; 40]).into()),
     ]
 }

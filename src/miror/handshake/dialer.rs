@@ -24,7 +24,7 @@ pub async fn dial(
     entropy: &Arc<dyn Entropy>,
 ) -> Result<Link, HandshakeError> {
     let device = admission.device();
-    let Stream { incoming, mut outgoing, transport, binding, address } = stream;
+    let Stream { incoming, mut outgoing, transport, binding, address, bulk } = stream;
     outgoing.write_all(PROLOGUE).await?;
     let mut clear = Clear::new(incoming, outgoing);
     for epoch in admission.epochs().into_iter().take(EPOCHS_TRIED) {
@@ -51,6 +51,7 @@ pub async fn dial(
             outgoing: clear.outgoing,
             sealer: established.sealer,
             opener: established.opener,
+            bulk,
         });
     }
     Err(HandshakeError::RefusedByPeer(Refusal::NoEpoch))

@@ -94,6 +94,7 @@ impl JoinGreeted {
             Err(why) => {
                 let why = Refusal::Ticket(why);
                 clear.refuse(why).await?;
+                clear.outgoing.shutdown().await?;
                 return Err(HandshakeError::Refused { peer: None, why });
             }
         };
@@ -125,6 +126,7 @@ impl JoinGreeted {
             let why = Refusal::Ticket(why);
             let answer = postcard::to_stdvec(&JoinAnswer::Refused(why)).unwrap_or_default();
             send_sealed(&mut clear.outgoing, &mut sealer, &answer).await?;
+            clear.outgoing.shutdown().await?;
             return Err(HandshakeError::Refused { peer: Some(peer), why });
         }
         let (wanted, key) = (name.clone(), peer);
@@ -133,6 +135,7 @@ impl JoinGreeted {
         let answer = postcard::to_stdvec(&JoinAnswer::Welcome(welcome)).map(Zeroizing::new);
         let answer = answer.map_err(|_| HandshakeError::Malformed("too much"))?;
         send_sealed(&mut clear.outgoing, &mut sealer, &answer).await?;
+        clear.outgoing.shutdown().await?;
         Ok((peer, name))
     }
 }

@@ -9,6 +9,7 @@ use super::super::codec;
 use super::super::link::{Link, Stream, Transport};
 use super::super::message::{Hello, Message};
 use super::super::noise::{Handshake, PROLOGUE};
+use super::super::quic::Bulk;
 use super::clear::{Clear, Kind};
 use super::error::HandshakeError;
 use super::joining::JoinGreeted;
@@ -32,6 +33,7 @@ pub struct Greeted {
     newest: bool,
     transport: Transport,
     address: String,
+    bulk: Option<Bulk>,
 }
 
 /// Hears what a connection wants.
@@ -44,7 +46,7 @@ pub async fn greet(
     inviter: Option<&dyn Inviter>,
     entropy: &Arc<dyn Entropy>,
 ) -> Result<Greeting, HandshakeError> {
-    let Stream { mut incoming, outgoing, transport, binding, address } = stream;
+    let Stream { mut incoming, outgoing, transport, binding, address, bulk } = stream;
     let mut prologue = [0; PROLOGUE.len()];
     incoming.read_exact(&mut prologue).await?;
     if prologue != PROLOGUE {
@@ -61,11 +63,12 @@ pub async fn greet(
             _ => return Err(HandshakeError::Malformed("a frame out of turn")),
         };
         if let Some((handshake, epoch, newest)) = recognise(&message, admission, &binding, entropy)? {
-            let greeted = Greeted { clear, handshake, epoch, newest, transport, address };
+            let greeted = Greeted { clear, handshake, epoch, newest, transport, address, bulk };
             return Ok(Greeting::Peer(Box::new(greeted)));
         }
         clear.refuse(Refusal::NoEpoch).await?;
     }
+    clear.outgoing.shutdown().await?;
     Err(HandshakeError::Refused { peer: None, why: Refusal::NoEpoch })
 }
 
@@ -93,7 +96,7 @@ impl Greeted {
     /// # Errors
     /// As [`HandshakeError`] says; a peer turned away is told why, encrypted.
     pub async fn admit(self, hello: &Hello, admission: &dyn Admission) -> Result<Link, HandshakeError> {
-        let Greeted { mut clear, mut handshake, epoch, newest, transport, address } = self;
+        let Greeted { mut clear, mut handshake, epoch, newest, transport, address, bulk } = self;
         let early =
             if newest { codec::encode(&Message::Hello(Box::new(hello.clone()))) } else { Ok(Vec::new()) };
         let early = early.map_err(|_| HandshakeError::Malformed("too much"))?;
@@ -110,7 +113,7 @@ impl Greeted {
                 let mut frame = Vec::new();
                 established.sealer.seal(&Verdict::Refused(why).encode(), &mut frame)?;
                 clear.outgoing.write_all(&frame).await?;
-                clear.outgoing.flush().await?;
+                clear.outgoing.shutdown().await?;
                 return Err(HandshakeError::Refused { peer: Some(peer), why });
             }
         };
@@ -128,6 +131,7 @@ impl Greeted {
             outgoing: clear.outgoing,
             sealer: established.sealer,
             opener: established.opener,
+            bulk,
         })
     }
 }

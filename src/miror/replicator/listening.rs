@@ -3,24 +3,46 @@
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
-use super::{Config, HANDSHAKE, JOINING, PeerError, Replicator};
+use super::{Config, HANDSHAKE, JOINING, Parts, PeerError, Replicator};
 use crate::miror::doors::Place;
 use crate::miror::handshake::{Greeting, HandshakeError, greet};
-use crate::miror::session::Input;
-use crate::miror::tcp;
+use crate::miror::link::{Stream, Transport};
+use crate::miror::{limits, quic, tcp};
+
+/// Ports tried where any will do: one that is free for TCP may be taken for UDP.
+const PORTS_TRIED: usize = 16;
 
 impl Replicator {
-    /// Answers connections to `address` until the replicator is closed. Gives the address it got (port 0 picks
-    /// a port).
+    /// Answers connections to `address`, TCP and QUIC on one port, until the replicator is closed. Gives the
+    /// address it got (port 0 picks a port).
     ///
     /// # Errors
     /// The address is taken, or not ours.
     pub async fn listen(&self, address: SocketAddr) -> io::Result<SocketAddr> {
-        let listener = TcpListener::bind(address).await?;
-        let bound = listener.local_addr()?;
-        tokio::spawn(self.clone().accept(listener));
+        let tries = if address.port() == 0 { PORTS_TRIED } else { 1 };
+        let mut outcome = self.listen_at(address).await;
+        for _ in 1..tries {
+            if outcome.is_ok() {
+                break;
+            }
+            outcome = self.listen_at(address).await;
+        }
+        outcome
+    }
+
+    async fn listen_at(&self, address: SocketAddr) -> io::Result<SocketAddr> {
+        let Parts { transports, quic, .. } = &self.0.parts;
+        let tcp = match transports.has(Transport::Tcp) {
+            true => Some(TcpListener::bind(address).await?),
+            false => None,
+        };
+        let bound = tcp.as_ref().map_or(Ok(address), TcpListener::local_addr)?;
+        let quic = transports.has(Transport::Quic).then(|| quic.listen(bound)).transpose()?;
+        let bound = quic.as_ref().map_or(Ok(bound), quinn::Endpoint::local_addr)?;
+        tcp.map(|listener| tokio::spawn(self.clone().accept(listener)));
+        quic.map(|endpoint| tokio::spawn(self.clone().accept_quic(endpoint)));
         Ok(bound)
     }
 
@@ -32,7 +54,9 @@ impl Replicator {
                 _ = closing.wait_for(|closing| *closing) => return,
             };
             match accepted {
-                Ok((socket, from)) => self.open_door(socket, from),
+                Ok((socket, from)) => {
+                    self.open_door(from, async move { tcp::prepare(socket, from) });
+                }
                 Err(error) => {
                     // Out of descriptors, most likely: those at the door will leave.
                     tracing::warn!(%error, "cannot accept");
@@ -42,36 +66,61 @@ impl Replicator {
         }
     }
 
-    fn open_door(&self, socket: TcpStream, from: SocketAddr) {
+    async fn accept_quic(self, endpoint: quinn::Endpoint) {
+        let mut closing = self.0.closing.subscribe();
+        loop {
+            let accepted = tokio::select! {
+                accepted = endpoint.accept() => accepted,
+                _ = closing.wait_for(|closing| *closing) => None,
+            };
+            let Some(incoming) = accepted else { break };
+            let from = incoming.remote_address();
+            let crowded = self.0.doors.count() >= limits::AT_THE_DOOR_UNPROVED;
+            if crowded && !incoming.remote_address_validated() {
+                // Fails only for one that has shown its address.
+                let _ = incoming.retry();
+                continue;
+            }
+            self.open_door(from, quic::accept(incoming));
+        }
+        endpoint.set_server_config(None);
+    }
+
+    /// Hears a connection, if there is room at the door.
+    fn open_door(
+        &self,
+        from: SocketAddr,
+        connection: impl Future<Output = io::Result<Stream>> + Send + 'static,
+    ) {
         let Some(place) = self.0.doors.enter(from.ip()) else {
             tracing::debug!(%from, "too many connections at the door");
             return;
         };
         let replicator = self.clone();
         tokio::spawn(async move {
-            if let Err(error) = replicator.receive(socket, from, place).await {
+            let stream = tokio::time::timeout(HANDSHAKE, connection).await;
+            let received = match stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                Ok(stream) => replicator.receive(stream, place).await,
+                Err(error) => Err(HandshakeError::Io(error).into()),
+            };
+            if let Err(error) = received {
                 tracing::info!(%from, %error, "connection ended");
             }
         });
     }
 
-    async fn receive(self, socket: TcpStream, from: SocketAddr, place: Place) -> Result<(), PeerError> {
-        let stream = tcp::prepare(socket, from).map_err(HandshakeError::Io)?;
+    async fn receive(self, stream: Stream, place: Place) -> Result<(), PeerError> {
         let parts = self.0.parts.clone();
         let greeted = greet(stream, &*parts.admission, parts.inviter.as_deref(), &parts.ambient.entropy);
         let greeting = tokio::time::timeout(HANDSHAKE, greeted).await.map_err(|_| HandshakeError::Slow)??;
         match greeting {
             Greeting::Peer(greeted) => {
-                let gathered = self.ask(|replica| replica.gather().and_then(|()| replica.introduce()));
-                let ours = gathered.await?;
-                let (mut session, hello) = self.session(Config::follow(&parts.name), ours);
+                let ours = self.introduce().await?;
+                let (session, hello) = self.session(Config::follow(&parts.name), ours);
                 let admitted = greeted.admit(&hello, &*parts.admission);
                 let admitted = tokio::time::timeout(HANDSHAKE, admitted).await;
                 let link = admitted.map_err(|_| HandshakeError::Slow)??;
                 drop(place);
-                // Only now is anything offered.
-                let ours = self.ask(|replica| replica.announce()).await?;
-                session.handle(Input::Tip(Box::new(ours)), parts.ambient.clock.monotonic());
                 self.run(link, session, hello).await?;
             }
             Greeting::Joiner(joiner) => {

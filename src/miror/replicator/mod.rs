@@ -22,19 +22,20 @@ use tokio::sync::{broadcast, oneshot, watch};
 pub use super::driver::{PeerError, Status};
 pub use following::Following;
 
-use super::admission::{Admission, Inviter, Welcome};
+use super::admission::{Admission, Inviter};
+use super::dialling::{self, Transports};
 use super::doors::Doors;
 use super::driver::{self, Command, Surroundings};
 use super::handshake::{self, HandshakeError};
-use super::link::Link;
+use super::limits;
+use super::link::{Link, Transport};
 use super::message::Hello;
+use super::quic::Quic;
 use super::replica::{Announcement, Replica, ReplicaError};
 use super::session::{Config, Event, Randomness, Session, Summary};
-use super::tcp;
-use super::ticket::Ticket;
 use super::wire::EpochBox;
 use crate::ambient::{self, Ambient};
-use crate::crypto::{DeviceKey, DevicePublic, Epoch, ObjectId};
+use crate::crypto::{DevicePublic, Epoch, ObjectId};
 use registry::Registry;
 
 /// Time a handshake may take, on either side.
@@ -57,6 +58,10 @@ pub struct Parts {
     pub ambient: Ambient,
     /// This device's name.
     pub name: String,
+    /// How peers are reached.
+    pub transports: Transports,
+    /// This process's end of QUIC.
+    pub quic: Quic,
 }
 
 /// Where a peer may be found.
@@ -210,27 +215,44 @@ impl Replicator {
     async fn dial(&self, peer: &PeerAddress) -> Result<Link, PeerError> {
         let mut last = no_address();
         for address in &peer.addresses {
-            let stream = match tcp::connect(address).await {
-                Ok(stream) => stream,
-                Err(error) => {
-                    last = PeerError::Unreachable { address: address.clone(), error };
-                    continue;
+            let mut transports = Some(self.0.parts.transports);
+            while let Some(these) = transports.take() {
+                match self.dial_at(address, these).await {
+                    Ok(link) => return Ok(link),
+                    Err((error, failed)) => {
+                        transports = failed.and_then(|failed| these.without(failed));
+                        last = error;
+                    }
                 }
-            };
-            let Parts { admission, ambient, .. } = &self.0.parts;
-            let shaken = handshake::dial(stream, &**admission, &ambient.entropy);
-            match tokio::time::timeout(HANDSHAKE, shaken).await {
-                Ok(Ok(link)) => return Ok(link),
-                Ok(Err(error)) => last = error.into(),
-                Err(_) => last = HandshakeError::Slow.into(),
             }
         }
         Err(last)
     }
 
+    /// With an error, the transport that connected and then broke before anybody had said no.
+    async fn dial_at(
+        &self,
+        address: &str,
+        transports: Transports,
+    ) -> Result<Link, (PeerError, Option<Transport>)> {
+        let Parts { admission, ambient, quic, .. } = &self.0.parts;
+        let connected = dialling::connect(address, transports, quic).await;
+        let unreachable = |error| PeerError::Unreachable { address: address.to_owned(), error };
+        let stream = connected.map_err(|error| (unreachable(error), None))?;
+        let transport = stream.transport;
+        let shaken = handshake::dial(stream, &**admission, &ambient.entropy);
+        match tokio::time::timeout(HANDSHAKE, shaken).await.unwrap_or(Err(HandshakeError::Slow)) {
+            Ok(link) => Ok(link),
+            Err(error) => {
+                let broke = matches!(error, HandshakeError::Io(_) | HandshakeError::Slow);
+                Err((error.into(), broke.then_some(transport)))
+            }
+        }
+    }
+
     /// A session on a link we dialled.
     async fn converse(&self, link: Link, config: Config) -> Result<Summary, PeerError> {
-        let ours = self.announce().await?;
+        let ours = self.introduce().await?;
         let (session, hello) = self.session(config, ours);
         self.run(link, session, hello).await
     }
@@ -244,6 +266,15 @@ impl Replicator {
         let settled = |status: &Status| status.settled && status.generation >= generation;
         let status = running.status.wait_for(settled).await.map_err(|_| PeerError::Unfinished)?;
         Ok(Summary { done: true, progress: status.progress, took: Duration::ZERO })
+    }
+
+    /// For HELLO: what counts as offered is settled when the peer's state was met.
+    async fn introduce(&self) -> Result<Announcement, PeerError> {
+        self.ask(|replica| {
+            replica.gather()?;
+            replica.introduce()
+        })
+        .await
     }
 
     async fn announce(&self) -> Result<Announcement, PeerError> {
@@ -264,7 +295,9 @@ impl Replicator {
         Ok(asked.map_err(|_| PeerError::Closing)??)
     }
 
-    fn session(&self, config: Config, ours: Announcement) -> (Session, Hello) {
+    fn session(&self, mut config: Config, ours: Announcement) -> (Session, Hello) {
+        config.resume = self.0.parts.replica.resumable();
+        config.resume.truncate(limits::RESUMED);
         let Ambient { clock, entropy } = &self.0.parts.ambient;
         let random = Randomness { hello: ambient::random(&**entropy), secret: ambient::random(&**entropy) };
         Session::new(config, ours, random, clock.monotonic())
@@ -295,35 +328,6 @@ impl Replicator {
         place.leave(result.as_ref().is_ok_and(|summary| summary.done));
         result
     }
-}
-
-/// Joins a vault by ticket: gives the inviter's key, what it hands over, and the address that worked.
-///
-/// # Errors
-/// As [`PeerError`] says; the last address's, if none worked.
-pub async fn join(
-    ticket: &Ticket,
-    device: &DeviceKey,
-    name: &str,
-    ambient: &Ambient,
-) -> Result<(DevicePublic, Welcome, String), PeerError> {
-    let mut last = no_address();
-    for address in &ticket.addresses {
-        let stream = match tcp::connect(address).await {
-            Ok(stream) => stream,
-            Err(error) => {
-                last = PeerError::Unreachable { address: address.clone(), error };
-                continue;
-            }
-        };
-        let joined = handshake::join(stream, ticket, device, name, &ambient.entropy);
-        match tokio::time::timeout(JOINING, joined).await {
-            Ok(Ok((key, welcome))) => return Ok((key, welcome, address.clone())),
-            Ok(Err(error)) => last = error.into(),
-            Err(_) => last = HandshakeError::Slow.into(),
-        }
-    }
-    Err(last)
 }
 
 fn no_address() -> PeerError {

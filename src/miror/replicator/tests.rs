@@ -6,6 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::crypto::Epoch;
+use crate::miror::admission::Refusal;
+use crate::miror::limits;
 use crate::miror::testing::{MemoryDevices, MemoryReplica, Rng};
 
 struct Host {
@@ -16,13 +18,19 @@ struct Host {
 }
 
 async fn hosts(count: u8) -> Vec<Host> {
+    hosts_by(&vec![Transports::Both; usize::from(count)]).await
+}
+
+/// Hosts with these transports each.
+async fn hosts_by(transports: &[Transports]) -> Vec<Host> {
+    let count = transports.len() as u8;
     let ambient = Ambient::host();
     let epoch = Epoch::generate(1, &[], &*ambient.entropy);
     let devices: Vec<_> = (0..count)
         .map(|_| Arc::new(MemoryDevices::new(&*ambient.entropy, std::slice::from_ref(&epoch))))
         .collect();
     let mut hosts = Vec::new();
-    for (number, own) in (0..count).zip(&devices) {
+    for ((number, own), transports) in (0..count).zip(&devices).zip(transports) {
         devices.iter().for_each(|other| own.list(other.public()));
         let replica = Arc::new(MemoryReplica::new(number));
         let replicator = Replicator::new(Parts {
@@ -31,6 +39,8 @@ async fn hosts(count: u8) -> Vec<Host> {
             inviter: None,
             ambient: ambient.clone(),
             name: format!("host {number}"),
+            transports: *transports,
+            quic: Quic::new().unwrap(),
         });
         let bound = replicator.listen(([127, 0, 0, 1], 0).into()).await.unwrap();
         let address = PeerAddress { addresses: vec![bound.to_string()], key: None };
@@ -74,6 +84,97 @@ async fn sync_once_makes_both_equal_and_a_second_time_moves_nothing() {
     assert!(b.replica.contents().values().all(Option::is_some));
     let again = a.replicator.once(&b.address, Direction::Both).await.unwrap();
     assert_eq!((again.progress.sent_bytes, again.progress.received_bytes), (0, 0));
+}
+
+const ONLY: [Transports; 2] = [Transports::Only(Transport::Tcp), Transports::Only(Transport::Quic)];
+
+/// Forced on both sides; and only on the side that answers, as where the other is blocked on the way.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_transport_works_when_the_other_is_blocked() {
+    for only in ONLY {
+        for dialler in [only, Transports::Both] {
+            let hosts = hosts_by(&[dialler, only]).await;
+            let [a, b] = hosts.as_slice() else { panic!("two hosts") };
+            fill(a, 1, 40, 300_000);
+            fill(b, 1000, 30, 70_000);
+            let following = a.replicator.follow(b.address.clone());
+            until("in step", || root(a) == root(b) && whole(a) && whole(b)).await;
+            let sessions = [a.replicator.sessions(), b.replicator.sessions()].concat();
+            assert!(sessions.len() == 2);
+            assert!(sessions.iter().all(|session| only.has(session.transport)), "{sessions:?}");
+            assert_eq!(a.replica.contents(), b.replica.contents());
+            drop(following);
+        }
+    }
+}
+
+/// With both to choose from, TCP is what a local network gets; both are listened to on one port.
+#[tokio::test(flavor = "multi_thread")]
+async fn both_transports_have_one_port() {
+    let [both] = <[Host; 1]>::try_from(hosts(1).await).ok().unwrap();
+    for only in ONLY {
+        let other = hosts_by(&[only]).await;
+        other[0].devices.list(both.devices.public());
+        both.devices.list(other[0].devices.public());
+        let refused = other[0].replicator.once(&both.address, Direction::Both).await;
+        // Another vault's epoch: refused by name, so the port answers.
+        assert!(
+            matches!(refused, Err(PeerError::Handshake(HandshakeError::RefusedByPeer(_)))),
+            "{refused:?}"
+        );
+    }
+}
+
+fn whole(host: &Host) -> bool {
+    host.replica.contents().values().all(Option::is_some)
+}
+
+/// Somebody with a certificate of his own between two devices: TLS cannot tell, Noise does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_man_in_the_middle_is_refused_on_quic() {
+    let hosts = hosts_by(&[ONLY[1], ONLY[1]]).await;
+    let [a, b] = hosts.as_slice() else { panic!("two hosts") };
+    let middle = Quic::new().unwrap();
+    let endpoint = middle.listen(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = PeerAddress { addresses: vec![endpoint.local_addr().unwrap().to_string()], key: None };
+    let honest = b.address.addresses[0].clone();
+    let (seen, relayed) = oneshot::channel();
+    let relay = tokio::spawn(async move {
+        let left = crate::miror::quic::accept(endpoint.accept().await.unwrap()).await.unwrap();
+        let mut right = middle.connect(&honest).await.unwrap();
+        assert_ne!(left.binding, right.binding);
+        let (mut from, mut to) = (left.incoming, left.outgoing);
+        let forth = async { tokio::io::copy(&mut from, &mut right.outgoing).await.unwrap_or_default() };
+        let back = async { tokio::io::copy(&mut right.incoming, &mut to).await.unwrap_or_default() };
+        let bytes = tokio::select! { bytes = forth => bytes, bytes = back => bytes };
+        let _ = seen.send(bytes);
+    });
+    let refused = a.replicator.once(&address, Direction::Both).await;
+    let refusal = Err(PeerError::Handshake(HandshakeError::RefusedByPeer(Refusal::NoEpoch)));
+    assert_eq!(format!("{refused:?}"), format!("{:?}", refusal as Result<Summary, PeerError>));
+    assert!(a.replicator.sessions().is_empty() && b.replicator.sessions().is_empty());
+    assert!(relayed.await.is_ok(), "it was in the middle");
+    relay.await.unwrap();
+    // Without him all is well.
+    assert!(a.replicator.once(&b.address, Direction::Both).await.unwrap().done);
+}
+
+/// Connections that say nothing take no more than their share of the door, and are shown out.
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_quic_connections_are_limited() {
+    let hosts = hosts_by(&[ONLY[1], ONLY[1]]).await;
+    let [a, b] = hosts.as_slice() else { panic!("two hosts") };
+    let idle = Quic::new().unwrap();
+    let mut streams = Vec::new();
+    for _ in 0..limits::AT_THE_DOOR_FROM_ONE {
+        let mut stream = idle.connect(&b.address.addresses[0]).await.unwrap();
+        stream.outgoing.write_all(b"bosr-").await.unwrap();
+        streams.push(stream);
+    }
+    until("all at the door", || b.replicator.0.doors.count() == limits::AT_THE_DOOR_FROM_ONE).await;
+    assert!(a.replicator.once(&b.address, Direction::Both).await.is_err());
+    until("shown out", || b.replicator.0.doors.count() == 0).await;
+    assert!(a.replicator.once(&b.address, Direction::Both).await.unwrap().done);
 }
 
 #[tokio::test(flavor = "multi_thread")]

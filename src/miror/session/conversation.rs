@@ -1,7 +1,8 @@
 //! Messages and answers to where they belong; the introduction; the end.
 
-use super::super::message::{Beat, Complete, FEATURES, Fault, Hello, Message, REQUIRED, Stage, Tip};
+use super::super::message::{Beat, Complete, FEATURES, Fault, Hello, Message, REQUIRED, RESUME, Stage, Tip};
 use super::super::replica::{Answer, Meeting, Request};
+use super::super::session_log::{Record, Role};
 use super::error::SessionError;
 use super::io::{Event, RequestId};
 use super::request::Why;
@@ -26,6 +27,7 @@ impl Session {
             Message::Want(want) => self.on_want(want),
             // An epoch is the driver's to keep.
             Message::Have(_) | Message::Epoch(_) => Ok(()),
+            Message::Resume(ids) => self.on_resume(ids),
             Message::Gone(gone) => self.on_gone(gone),
             Message::Error(fault) => Err(theirs(fault)),
             Message::Ping(beat) => self.on_ping(beat),
@@ -51,6 +53,9 @@ impl Session {
         self.peer =
             Some(Peer { tip: hello.tip, offers: hello.offers, accepts: hello.accepts, quiet: false, holds });
         self.event(Event::Met { name: hello.name, build: hello.build, tip: hello.tip });
+        if hello.features.iter().any(|feature| feature == RESUME) {
+            self.begin_resuming(&hello.resume);
+        }
         let mut commits = vec![hello.tip.commit];
         commits.extend(hello.recent);
         self.ask(Request::Meet { context: hello.context, commits }, Why::Meet);
@@ -100,6 +105,9 @@ impl Session {
         let Some(offer) = self.outgo.offers.get_mut(&number) else { return Ok(()) };
         let (tip, news) = (offer.tip, !offer.merged);
         offer.merged = true;
+        if let Some(id) = offer.logged {
+            self.resume.log(Role::Sends, id, Record::Complete(complete.stage));
+        }
         if complete.stage == Stage::All {
             self.outgo.offers.remove(&number);
         }
@@ -171,6 +179,11 @@ impl Session {
                 self.on_merged(number, mark, ours);
             }
             (Some(Why::Scan), Answer::Missing(list)) => self.on_missing(list),
+            (Some(Why::Resend(ids)), Answer::Recalled(found)) => self.on_resendable(ids, found)?,
+            (Some(Why::Recall { number }), Answer::Recalled(found)) => {
+                self.on_recalled(number, found.into_iter().next().flatten())?;
+            }
+            (Some(Why::Log), Answer::Noted) => self.on_logged(),
             // An answer nobody asked for is a fault of the driver: there is nothing to do with it.
             _ => {}
         }
@@ -183,10 +196,14 @@ impl Session {
         let pulled = !self.config.pull
             || ((!peer.offers || self.merged.has(&peer.tip.commit))
                 && self.intake.offers.is_empty()
+                && !self.resume.is_waiting()
                 && self.is_quiet());
         let pushed = !self.config.push
             || !peer.accepts
-            || (peer.holds.has(&self.ours.tip.commit) && peer.quiet && self.outgo.is_empty());
+            || (peer.holds.has(&self.ours.tip.commit)
+                && peer.quiet
+                && self.outgo.is_empty()
+                && !self.resume.is_looking());
         self.met && pulled && pushed
     }
 

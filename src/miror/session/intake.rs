@@ -6,6 +6,7 @@ use super::super::codec::ranges;
 use super::super::limits;
 use super::super::message::{Offer, Offered, Range, Slot, Tip};
 use super::super::replica::{Presence, Reference};
+use super::super::session_log::Recalled;
 use super::error::SessionError;
 use super::inbox::Expectation;
 use super::walk::Walk;
@@ -41,6 +42,8 @@ pub(super) enum Stage {
 pub(super) struct InOffer {
     pub(super) tip: Tip,
     pub(super) stage: Stage,
+    /// Its id, if its transfer is logged.
+    pub(super) logged: Option<[u8; 32]>,
     objects: u32,
     bytes: u64,
     entries: Vec<(Offered, State)>,
@@ -81,7 +84,8 @@ impl Intake {
         Ok(first..open.entries.len() as u32)
     }
 
-    fn begin(&mut self, offer: &Offer) -> Result<(), SessionError> {
+    /// Opens an offer of which no page has come yet.
+    pub(super) fn begin(&mut self, offer: &Offer) -> Result<(), SessionError> {
         if offer.number != self.next {
             return Err(SessionError::Protocol("offer out of order"));
         }
@@ -111,17 +115,19 @@ impl Intake {
         }
     }
 
-    /// The objects at these places, for the replica to look up.
+    /// The objects at these places, as far as there are, for the replica to look up.
     pub(super) fn references(&self, number: u32, places: std::ops::Range<u32>) -> Vec<Reference> {
-        let range = places.start as usize..places.end as usize;
-        let entries = self.offers.get(&number).and_then(|offer| offer.entries.get(range));
+        let entries = self.offers.get(&number).and_then(|offer| {
+            let end = offer.entries.len().min(places.end as usize);
+            offer.entries.get(places.start as usize..end)
+        });
         let reference = |entry: &Offered| Reference { id: entry.id, kind: entry.kind, place: Vec::new() };
         entries.unwrap_or_default().iter().map(|(entry, _)| reference(entry)).collect()
     }
 
     /// Some offer's structure is not merged yet.
     pub(super) fn is_gathering(&self) -> bool {
-        self.offers.values().any(|offer| !matches!(offer.stage, Stage::Content))
+        self.offers.values().any(|offer| !matches!(offer.stage, Stage::Content) || offer.unknown > 0)
     }
 
     /// The replica merges one now, or is about to.
@@ -135,6 +141,7 @@ impl InOffer {
         InOffer {
             tip: offer.tip,
             stage: Stage::Gathering,
+            logged: None,
             objects: offer.objects,
             bytes: offer.bytes,
             entries: Vec::new(),
@@ -142,6 +149,29 @@ impl InOffer {
             structure_open: 0,
             content_open: 0,
         }
+    }
+
+    /// Takes over what an earlier session had come to; gives the first places of the pages, and whether
+    /// something of each is to be looked up.
+    pub(super) fn restore(&mut self, recalled: Recalled) -> Result<Vec<(u32, bool)>, SessionError> {
+        if recalled.tip != self.tip || recalled.entries.len() != self.objects as usize {
+            return Err(SessionError::Protocol("another offer than the one that broke off"));
+        }
+        self.bytes = 0;
+        for (entry, settled) in recalled.entries.into_iter().zip(recalled.settled) {
+            let settled = settled || (recalled.merged && entry.kind != ObjectKind::Chunk);
+            if !settled {
+                self.unknown += 1;
+                *self.counter(entry.kind) += 1;
+            }
+            self.entries.push((entry, if settled { State::Settled } else { State::Unknown }));
+        }
+        if recalled.merged {
+            self.stage = Stage::Content;
+        }
+        let pages = self.entries.chunks(limits::PAGE).zip(0_u32..);
+        let unknown = |page: &[(Offered, State)]| page.iter().any(|(_, state)| *state == State::Unknown);
+        Ok(pages.map(|(page, number)| (number * limits::PAGE as u32, unknown(page))).collect())
     }
 
     fn counter(&mut self, kind: ObjectKind) -> &mut usize {

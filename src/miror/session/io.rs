@@ -27,6 +27,10 @@ pub struct Config {
     /// Bytes sent before the peer has said what it wants. 0 where an earlier session broke off, so that
     /// nothing is sent that arrived then.
     pub early: u64,
+    /// Bytes of an offer from which its transfer is logged.
+    pub logged_from: u64,
+    /// Transfers to this side that broke off and could go on, at most [`limits::RESUMED`].
+    pub resume: Vec<[u8; 32]>,
 }
 
 impl Config {
@@ -40,6 +44,8 @@ impl Config {
             lasting: true,
             window: limits::WINDOW,
             early: limits::EARLY,
+            logged_from: limits::LOGGED_FROM,
+            resume: Vec::new(),
         }
     }
 

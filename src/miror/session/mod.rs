@@ -25,6 +25,7 @@ mod pulse;
 mod push;
 mod queue;
 mod request;
+mod resume;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,7 @@ use outgo::Outgo;
 use pulse::Pulse;
 use queue::Queue;
 use request::Requests;
+use resume::Resume;
 use scan::Scan;
 use wants::Wants;
 
@@ -74,6 +76,7 @@ pub struct Session {
     inbox: Inbox,
     wants: Wants,
     scan: Scan,
+    resume: Resume,
     pulse: Pulse,
     progress: Progress,
     in_sync: bool,
@@ -146,6 +149,7 @@ impl Session {
             inbox: Inbox::new(window),
             wants: Wants::default(),
             scan: Scan::default(),
+            resume: Resume::default(),
             pulse: Pulse::new(now),
             progress: Progress::default(),
             in_sync: false,
@@ -249,6 +253,7 @@ impl Session {
         self.compare_roots();
         self.keep_alive();
         self.tell();
+        self.go_on_logging(false);
         self.finish_if_done();
         Ok(())
     }
@@ -288,6 +293,7 @@ impl Session {
         for id in self.wants.take_readers() {
             self.event(Event::Fetched { id, found: false });
         }
+        self.go_on_logging(true);
         let summary = Summary {
             done: self.peer.is_some() && self.is_done(),
             progress: self.progress,
@@ -315,6 +321,6 @@ fn introduction(config: &Config, ours: &Announcement, random: [u8; 32], window: 
         accepts: config.pull,
         window,
         random,
-        resume: Vec::new(),
+        resume: config.resume.clone(),
     }
 }

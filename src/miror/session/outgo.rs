@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::limits;
 use super::super::message::{Accept, Offer, Offered, Slot, Tip};
+use super::super::session_log::Recalled;
 use super::error::SessionError;
 use super::queue::{Class, Item};
 use crate::crypto::{ObjectId, ObjectKind};
@@ -13,6 +14,8 @@ pub(super) struct OutOffer {
     pub(super) tip: Tip,
     /// The peer has merged it.
     pub(super) merged: bool,
+    /// Its id, if its transfer is logged.
+    pub(super) logged: Option<[u8; 32]>,
     id: [u8; 32],
     base: Option<ObjectId>,
     entries: Vec<Offered>,
@@ -53,6 +56,7 @@ impl Outgo {
         difference: Option<(ObjectId, Vec<Offered>)>,
         secret: &[u8; 32],
         early: u64,
+        logged_from: u64,
     ) -> Result<u32, SessionError> {
         let open: usize = self.offers.values().map(|offer| offer.entries.len()).sum();
         let fits = |list: &Vec<Offered>| open + list.len() <= limits::OFFER_OBJECTS as usize;
@@ -61,10 +65,11 @@ impl Outgo {
         let number = self.next;
         self.next = self.next.checked_add(1).ok_or(SessionError::Exhausted)?;
         let id = *blake3::keyed_hash(secret, &number.to_le_bytes()).as_bytes();
-        let bytes = entries.iter().map(|entry| u64::from(entry.len)).sum();
+        let bytes: u64 = entries.iter().map(|entry| u64::from(entry.len)).sum();
         let offer = OutOffer {
             tip,
             merged: false,
+            logged: (base.is_some() && bytes >= logged_from).then_some(id),
             id,
             base,
             entries,
@@ -78,6 +83,34 @@ impl Outgo {
         };
         self.offers.insert(number, offer);
         Ok(number)
+    }
+
+    /// Opens an offer of an earlier session again. False if there is no room for it.
+    pub(super) fn reopen(&mut self, id: [u8; 32], recalled: Recalled) -> Result<bool, SessionError> {
+        let open: usize = self.offers.values().map(|offer| offer.entries.len()).sum();
+        let Recalled { base, tip, bytes, entries, merged, .. } = recalled;
+        if entries.is_empty() || open + entries.len() > limits::OFFER_OBJECTS as usize {
+            return Ok(false);
+        }
+        let number = self.next;
+        self.next = self.next.checked_add(1).ok_or(SessionError::Exhausted)?;
+        let offer = OutOffer {
+            tip,
+            merged,
+            logged: Some(id),
+            id,
+            base,
+            bytes,
+            announced: false,
+            paged: entries.len(),
+            entries,
+            accepted: 0,
+            answered: BTreeSet::new(),
+            early: Vec::new(),
+            early_left: 0,
+        };
+        self.offers.insert(number, offer);
+        Ok(true)
     }
 
     /// No offer waits for the peer's merge, and there is room for one more.
@@ -103,7 +136,8 @@ impl OutOffer {
     pub(super) fn next_page(&mut self, number: u32) -> Option<(Offer, Vec<(Class, Item)>)> {
         let ahead = (self.paged - self.accepted) / limits::PAGE;
         let more = self.paged < self.entries.len() || !self.announced;
-        if !more || ahead >= limits::PAGES_AHEAD as usize {
+        // An offer that goes on is announced with all its pages behind it.
+        if !more || (self.paged < self.entries.len() && ahead >= limits::PAGES_AHEAD as usize) {
             return None;
         }
         let first = self.paged;

@@ -5,6 +5,7 @@ use super::super::message::{
     Accept, Ack, Complete, Data, Gone, Message, Offer, Slot, Stage as Done, Urgency,
 };
 use super::super::replica::{Announcement, Presence, Reference, Request};
+use super::super::session_log::{Record, Role};
 use super::Session;
 use super::error::SessionError;
 use super::inbox::{Expectation, Storing};
@@ -47,10 +48,16 @@ impl Session {
             return Err(SessionError::Protocol("offer to a side that takes none"));
         }
         let (number, tip) = (offer.number, offer.tip);
+        let paged = offer.objects > 0 && offer.first == offer.objects;
+        if paged && offer.page.is_empty() && !self.intake.offers.contains_key(&number) {
+            return self.on_resumed_offer(&offer);
+        }
         if offer.first == 0 {
             self.learn(tip);
         }
+        let logged = offer.clone();
         let places = self.intake.page(offer)?;
+        self.log_page(&logged);
         if !places.is_empty() {
             let first = places.start;
             let references = self.intake.references(number, places);
@@ -67,6 +74,9 @@ impl Session {
             progress.to_receive_objects += 1;
             progress.to_receive_bytes += u64::from(entry.len);
             inbox.expect(entry.id, Slot::Offer { number, index });
+        }
+        if let Some(id) = offer.logged {
+            self.resume.log(Role::Receives, id, Record::Accept { first, wanted: ranges.clone() });
         }
         self.pulse.fed();
         self.say(Message::Accept(Accept { number, first, wanted: ranges }));
@@ -91,7 +101,8 @@ impl Session {
         }
         let content = self.intake.offers.get(&number);
         if content.is_some_and(|offer| matches!(offer.stage, Stage::Content) && offer.is_whole()) {
-            self.intake.offers.remove(&number);
+            let closed = self.intake.offers.remove(&number);
+            self.log_complete(closed.and_then(|offer| offer.logged), Done::All);
             self.scan.restart();
             self.complete(Some(number), Done::All);
         }
@@ -112,7 +123,8 @@ impl Session {
         self.adopt(ours);
         let Some(offer) = self.intake.offers.get_mut(&number) else { return };
         offer.stage = Stage::Content;
-        let head = offer.tip.commit;
+        let (head, logged) = (offer.tip.commit, offer.logged);
+        self.log_complete(logged, Done::Structure);
         self.merged.add(head);
         self.base = Some(head);
         self.complete(Some(number), Done::Structure);
@@ -203,6 +215,10 @@ impl Session {
         for (number, mut places) in by_offer(&slots) {
             if let Some(offer) = self.intake.offers.get_mut(&number) {
                 places.retain(|index| offer.durable(*index));
+                if let Some(id) = offer.logged.filter(|_| !places.is_empty()) {
+                    let durable = super::super::codec::ranges(places.iter().copied());
+                    self.resume.log(Role::Receives, id, Record::Data(durable));
+                }
                 self.grant(number, places);
             }
         }

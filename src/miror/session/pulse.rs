@@ -93,6 +93,7 @@ impl Session {
         }
         self.pulse.compared = self.pulse.now;
         self.wants.forget_gone();
+        self.resume.give_up();
         self.scan.restart();
         let idle = self.outgo.is_empty() && self.intake.offers.is_empty();
         if let Some(peer) = self.peer.as_mut().filter(|peer| idle && peer.tip.root != self.ours.tip.root) {

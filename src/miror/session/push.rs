@@ -3,6 +3,7 @@
 use super::super::limits;
 use super::super::message::{Accept, Ack, Gone, Message, Offered, Slot, Tip, Urgency, Want};
 use super::super::replica::Request;
+use super::super::session_log::{Record, Role};
 use super::Session;
 use super::error::SessionError;
 use super::queue::{Class, Item};
@@ -32,7 +33,7 @@ impl Session {
     fn consider_offer(&mut self) -> Result<(), SessionError> {
         let Some(peer) = &self.peer else { return Ok(()) };
         let lacking = !peer.holds.has(&self.ours.tip.commit);
-        let may = self.met && self.config.push && peer.accepts;
+        let may = self.met && self.config.push && peer.accepts && !self.resume.is_looking();
         if !may || !lacking || !self.outgo.is_free() || self.intake.is_merging() {
             return Ok(());
         }
@@ -52,7 +53,8 @@ impl Session {
         tip: Tip,
         difference: Option<(ObjectId, Vec<Offered>)>,
     ) -> Result<(), SessionError> {
-        self.outgo.open(tip, difference, &self.secret, self.config.early)?;
+        let from = self.config.logged_from;
+        self.outgo.open(tip, difference, &self.secret, self.config.early, from)?;
         Ok(())
     }
 
@@ -64,6 +66,10 @@ impl Session {
             }
         }
         for (page, early) in pages {
+            // Of an offer that goes on the log has all.
+            if !page.page.is_empty() {
+                self.log_offer(Role::Sends, &page);
+            }
             self.say(Message::Offer(page));
             self.enqueue(early);
         }
@@ -84,6 +90,10 @@ impl Session {
         // A peer that held the head all along has completed the offer before answering all of its pages.
         let Some(offer) = self.outgo.offers.get_mut(&accept.number) else { return Ok(()) };
         let accepted = offer.accept(accept)?;
+        if let Some(id) = offer.logged {
+            let record = Record::Accept { first: accept.first, wanted: accept.wanted.clone() };
+            self.resume.log(Role::Sends, id, record);
+        }
         for slot in accepted.skip {
             self.queue.skip(slot);
         }
@@ -96,6 +106,11 @@ impl Session {
             return Err(SessionError::Protocol("ACK of no offer"));
         }
         self.queue.grant(ack.window);
+        if !ack.durable.is_empty()
+            && let Some(id) = self.outgo.offers.get(&ack.number).and_then(|offer| offer.logged)
+        {
+            self.resume.log(Role::Sends, id, Record::Ack(ack.durable.clone()));
+        }
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::super::message::Tip;
 use super::super::replica::{Reference, Request};
+use super::super::session_log::LogId;
 use super::Session;
 use super::inbox::Storing;
 use super::io::{Output, RequestId};
@@ -31,6 +32,12 @@ pub(super) enum Why {
     Merge { number: u32, mark: u64 },
     /// To ask for contents we lack.
     Scan,
+    /// To know which transfers this side can go on sending.
+    Resend(Vec<LogId>),
+    /// To go on with an offer of an earlier session.
+    Recall { number: u32 },
+    /// To log how far transfers are.
+    Log,
     /// Nothing to do with the answer.
     Note,
 }

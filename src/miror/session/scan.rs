@@ -48,7 +48,7 @@ impl Scan {
 impl Session {
     /// Asks for the next page when the last one is nearly worked off and no structure is under way.
     pub(super) fn go_on_scanning(&mut self) {
-        let due = self.scan.stage == Stage::Due && self.met && self.config.pull;
+        let due = self.scan.stage == Stage::Due && self.met && self.config.pull && !self.resume.is_waiting();
         if due && !self.intake.is_gathering() && self.wants.backlog() < limits::MISSING / 4 {
             self.scan.stage = Stage::Asked;
             self.ask(Request::Missing { after: self.scan.after }, Why::Scan);

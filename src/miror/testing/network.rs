@@ -4,14 +4,13 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
-use super::oracle::Oracle;
-use super::replica::MemoryReplica;
+use super::node::Node;
 use super::rng::Rng;
 use crate::ambient::Entropy;
 use crate::crypto::{DevicePublic, Direction, Epoch, SessionWrapKey};
 use crate::miror::codec;
 use crate::miror::message::Message;
-use crate::miror::replica::{Answer, Replica, ReplicaError, SessionKeys, answer};
+use crate::miror::replica::{Answer, ReplicaError, SessionKeys, answer};
 use crate::miror::session::{Config, Input, Output, Randomness, RequestId, Session, SessionError};
 
 /// Bytes a simulated link takes before it is full.
@@ -66,20 +65,21 @@ struct Link {
 }
 
 /// A simulated network.
-pub struct Network {
+pub struct Network<N: Node> {
     rng: Rng,
     now: Duration,
     sequence: u64,
     queue: BinaryHeap<Reverse<(Duration, u64)>>,
     events: BTreeMap<u64, Event>,
-    nodes: Vec<MemoryReplica>,
+    nodes: Vec<N>,
     links: BTreeMap<u64, Link>,
     next_link: u64,
     cut_off: BTreeMap<(usize, usize), Duration>,
     faults: Option<Faults>,
     edits_left: u64,
-    oracle: Oracle,
-    keys: SessionKeys,
+    oracle: N::Oracle,
+    /// Of the dialler, and of who was dialled.
+    keys: [SessionKeys; 2],
     trace: blake3::Hasher,
     handled: u64,
 }
@@ -94,29 +94,42 @@ impl Entropy for Fixed {
 }
 
 /// The model replicas do not encrypt: any keys do.
+#[cfg(test)]
 pub(in crate::miror) fn any_keys() -> SessionKeys {
-    let epoch = Epoch::generate(1, &[], &Fixed);
-    let key = |way| SessionWrapKey::new(&epoch, b"", &[0; 32], &[0; 32], way);
-    SessionKeys { outgoing: key(Direction::FromInitiator), incoming: key(Direction::FromResponder) }
+    let [keys, _] = both_keys();
+    keys
 }
 
-impl Network {
+/// The keys of a session at its two ends.
+fn both_keys() -> [SessionKeys; 2] {
+    let epoch = Epoch::generate(1, &[], &Fixed);
+    let key = |way| SessionWrapKey::new(&epoch, b"", &[0; 32], &[0; 32], way);
+    let end = |outgoing, incoming| SessionKeys { outgoing: key(outgoing), incoming: key(incoming) };
+    [
+        end(Direction::FromInitiator, Direction::FromResponder),
+        end(Direction::FromResponder, Direction::FromInitiator),
+    ]
+}
+
+impl<N: Node> Network<N> {
     /// `nodes` empty replicas, all connected with all, that make `edits` writes while `faults` happen.
     pub fn new(seed: u64, nodes: u8, edits: u64, faults: Faults) -> Self {
+        let mut rng = Rng::new(seed);
+        let nodes_made = (0..nodes).map(|number| N::start(number, &mut rng)).collect();
         let mut network = Network {
-            rng: Rng::new(seed),
+            rng,
             now: Duration::ZERO,
             sequence: 0,
             queue: BinaryHeap::new(),
             events: BTreeMap::new(),
-            nodes: (0..nodes).map(MemoryReplica::new).collect(),
+            nodes: nodes_made,
             links: BTreeMap::new(),
             next_link: 0,
             cut_off: BTreeMap::new(),
             faults: Some(faults),
             edits_left: edits,
-            oracle: Oracle::default(),
-            keys: any_keys(),
+            oracle: N::Oracle::default(),
+            keys: both_keys(),
             trace: blake3::Hasher::new(),
             handled: 0,
         };
@@ -130,7 +143,33 @@ impl Network {
         network
     }
 
-    /// Runs until all replicas agree and hold everything, or says what went wrong. Faults end with the edits.
+    /// Safety: runs for so many events, with edits and faults all the time, and looks at every node now and then.
+    ///
+    /// # Errors
+    /// What was wrong.
+    pub fn endure(mut self, events: u64) -> Result<(), String> {
+        self.edits_left = u64::MAX;
+        while let Some(Reverse((at, sequence))) = self.queue.pop() {
+            let Some(event) = self.events.remove(&sequence) else { continue };
+            self.now = at;
+            self.handled += 1;
+            self.happen(event)?;
+            self.misfortune()?;
+            if self.handled.is_multiple_of(512) || self.handled == events {
+                self.nodes.iter().try_for_each(|node| node.check_bytes(&self.oracle))?;
+            }
+            if self.handled == events {
+                return Ok(());
+            }
+        }
+        Err(self.explain("nothing left to happen"))
+    }
+
+    /// Liveness: runs until all replicas agree and hold everything, or says what went wrong. Faults end with the
+    /// edits.
+    ///
+    /// # Errors
+    /// What was wrong.
     pub fn run(mut self) -> Result<Report, String> {
         while let Some(Reverse((at, sequence))) = self.queue.pop() {
             let Some(event) = self.events.remove(&sequence) else { continue };
@@ -140,7 +179,7 @@ impl Network {
                 return Err(self.explain("no convergence"));
             }
             self.happen(event)?;
-            self.misfortune();
+            self.misfortune()?;
             if self.edits_left == 0 && self.handled.is_multiple_of(16) && self.agree() {
                 return self.finish();
             }
@@ -150,7 +189,7 @@ impl Network {
 
     fn finish(self) -> Result<Report, String> {
         for node in &self.nodes {
-            self.oracle.check_whole(node)?;
+            node.check_whole(&self.oracle)?;
         }
         Ok(Report {
             trace: *self.trace.finalize().as_bytes(),
@@ -164,7 +203,7 @@ impl Network {
         let tips: Vec<_> = self
             .nodes
             .iter()
-            .map(|node| (node.announce().ok().map(|a| a.tip), node.missing(None, 9)))
+            .map(|node| (node.replica().announce().ok().map(|a| a.tip), node.replica().missing(None, 9)))
             .collect();
         format!(
             "{what} at {:?} after {} events: {tips:?}, {} links",
@@ -175,11 +214,11 @@ impl Network {
     }
 
     fn agree(&self) -> bool {
-        let root = |node: &MemoryReplica| node.announce().ok().map(|ours| ours.tip.root);
+        let root = |node: &N| node.replica().announce().ok().map(|ours| ours.tip.root);
         let mut roots = self.nodes.iter().map(root);
         let first = roots.next();
         roots.all(|root| Some(root) == first)
-            && self.nodes.iter().all(|node| node.missing(None, 1).is_ok_and(|list| list.is_empty()))
+            && self.nodes.iter().all(|node| node.replica().missing(None, 1).is_ok_and(|list| list.is_empty()))
     }
 
     fn after(&mut self, millis: u64, event: Event) {
@@ -194,17 +233,13 @@ impl Network {
 
     fn happen(&mut self, event: Event) -> Result<(), String> {
         match event {
-            Event::Edit => {
-                self.edit();
-                Ok(())
-            }
+            Event::Edit => self.edit(),
             Event::Dial(a, b) => self.dial(a, b),
             Event::Deliver { link, side, bytes } => self.deliver(link, side, &bytes),
             Event::Work { link, side, id, request } => {
                 let Some(nodes) = self.links.get(&link).map(|link| link.nodes) else { return Ok(()) };
                 let node = &self.nodes[nodes[side]];
-                let result = answer(node, &peer(nodes[1 - side]), &self.keys, *request);
-                self.oracle.check_bytes(node)?;
+                let result = answer(node.replica(), &peer(nodes[1 - side]), &self.keys[side], *request);
                 let delay = self.rng.below(4);
                 self.after(delay, Event::Answer { link, side, id, answer: Box::new(result) });
                 Ok(())
@@ -217,9 +252,9 @@ impl Network {
         }
     }
 
-    fn edit(&mut self) {
+    fn edit(&mut self) -> Result<(), String> {
         if self.edits_left == 0 {
-            return;
+            return Ok(());
         }
         self.edits_left -= 1;
         if self.edits_left == 0 {
@@ -227,25 +262,16 @@ impl Network {
             self.cut_off.clear();
         }
         let at = self.rng.below(self.nodes.len() as u64) as usize;
-        let key = (self.rng.below(40) as u32).wrapping_mul(0x9E37_79B1);
-        let count = if self.rng.one_in(3) { 1 + self.rng.below(5) } else { 1 };
-        let chunks: Vec<_> = (0..count)
-            .map(|_| {
-                let len = if self.rng.one_in(20) { 150_000 } else { 1 + self.rng.below(300) };
-                // Some contents are equal, so that replicas have in common what they never sent.
-                if self.rng.one_in(4) { vec![9; len as usize] } else { self.rng.bytes(len as usize) }
-            })
-            .collect();
-        let (stamp, replaced) = self.nodes[at].write(key, &chunks);
-        self.oracle.wrote(key, stamp, &replaced, chunks.concat());
+        self.nodes[at].edit(&mut self.rng, &mut self.oracle)?;
         self.publish(at);
         let delay = if self.rng.one_in(3) { 0 } else { self.rng.below(3000) };
         self.after(delay, Event::Edit);
+        Ok(())
     }
 
     /// Tells all sessions of a node its head.
     fn publish(&mut self, node: usize) {
-        let Ok(announcement) = self.nodes[node].announce() else { return };
+        let Ok(announcement) = self.nodes[node].replica().announce() else { return };
         let ends: Vec<_> = self
             .links
             .iter()
@@ -291,7 +317,9 @@ impl Network {
         let mut config = Config::follow("simulated");
         config.early = if self.rng.one_in(2) { 0 } else { config.early };
         config.window = 0;
-        let ours = self.nodes[node].announce().map_err(|error| error.to_string())?;
+        config.logged_from = if self.rng.one_in(2) { 0 } else { 10_000 };
+        config.resume = self.nodes[node].replica().resumable();
+        let ours = self.nodes[node].replica().announce().map_err(|error| error.to_string())?;
         let mut random = [0; 32];
         random.copy_from_slice(&self.rng.bytes(32));
         let random = Randomness { hello: random, secret: random };
@@ -351,12 +379,12 @@ impl Network {
         Ok(())
     }
 
-    fn misfortune(&mut self) {
-        let Some(faults) = self.faults else { return };
+    fn misfortune(&mut self) -> Result<(), String> {
+        let Some(faults) = self.faults else { return Ok(()) };
         let mut strikes = |odds| odds > 0 && self.rng.one_in(odds);
         let (cut, crash) = (strikes(faults.cut), strikes(faults.crash));
         let (stall, partition) = (strikes(faults.stall), strikes(faults.partition));
-        let Some(id) = self.some_link() else { return };
+        let Some(id) = self.some_link() else { return Ok(()) };
         if stall {
             let side = self.rng.below(2) as usize;
             if let Some(link) = self.links.get_mut(&id) {
@@ -373,8 +401,9 @@ impl Network {
         if crash {
             let node = self.rng.below(self.nodes.len() as u64) as usize;
             self.links.retain(|_, link| !link.nodes.contains(&node));
-            self.nodes[node].crash();
+            self.nodes[node].crash(&mut self.rng)?;
         }
+        Ok(())
     }
 
     fn some_link(&mut self) -> Option<u64> {

@@ -6,7 +6,7 @@ use super::replica::MemoryReplica;
 
 /// The versions that nobody replaced who had seen them, with their bytes.
 #[derive(Debug, Default)]
-pub(super) struct Oracle {
+pub struct Oracle {
     alive: BTreeMap<(u32, (u64, u8)), Vec<u8>>,
     written: BTreeMap<(u32, (u64, u8)), Vec<u8>>,
 }

@@ -9,8 +9,10 @@ use super::state::{
     Commit, Content, Context, Entries, TrieObject, Versions, contains, join, name, nibble, plant, union,
 };
 use crate::crypto::{DevicePublic, EpochId, ObjectHeader, ObjectId, ObjectKind, SealedObject};
-use crate::miror::message::{Offered, Seen, Tip};
+use crate::miror::limits;
+use crate::miror::message::{Offered, Seen, Stage, Tip};
 use crate::miror::replica::{Announcement, Meeting, Presence, Reference, Replica, ReplicaError, SessionKeys};
+use crate::miror::session_log::{LogId, Recalled, Record, Role};
 
 #[derive(Clone, Debug)]
 struct Object {
@@ -37,6 +39,8 @@ struct Inner {
     entries: Entries,
     context: Context,
     resent: u64,
+    logs: BTreeMap<(DevicePublic, LogId), Vec<Record>>,
+    logged: u64,
 }
 
 impl MemoryReplica {
@@ -51,6 +55,8 @@ impl MemoryReplica {
             entries: Entries::new(),
             context: Context::new(),
             resent: 0,
+            logs: BTreeMap::new(),
+            logged: 0,
         };
         inner.commit(Vec::new());
         MemoryReplica(Mutex::new(inner))
@@ -83,6 +89,21 @@ impl MemoryReplica {
     /// Power fails: what was not durable is gone.
     pub fn crash(&self) {
         self.0.lock().objects.retain(|_, object| object.durable);
+    }
+
+    /// Records logged so far.
+    pub fn logged(&self) -> u64 {
+        self.0.lock().logged
+    }
+
+    /// The logs lose their last record, as if it was torn.
+    pub fn tear_logs(&self) {
+        self.0.lock().logs.values_mut().for_each(|log| drop(log.pop()));
+    }
+
+    /// The logs are lost.
+    pub fn lose_logs(&self) {
+        self.0.lock().logs.clear();
     }
 
     /// Objects received although they were here, durable.
@@ -434,5 +455,34 @@ impl Replica for MemoryReplica {
 
     fn note_shared(&self, _: &DevicePublic, _: &Tip) -> Result<(), ReplicaError> {
         Ok(())
+    }
+
+    fn log(&self, peer: &DevicePublic, entries: &[(LogId, Record)]) {
+        let mut inner = self.0.lock();
+        for (id, record) in entries {
+            inner.logged += 1;
+            match record {
+                Record::Hello { .. } => drop(inner.logs.insert((*peer, *id), vec![record.clone()])),
+                Record::Complete(Stage::All) => drop(inner.logs.remove(&(*peer, *id))),
+                _ => {
+                    if let Some(log) = inner.logs.get_mut(&(*peer, *id)) {
+                        log.push(record.clone());
+                    }
+                }
+            }
+        }
+    }
+
+    fn resumable(&self) -> Vec<[u8; 32]> {
+        let inner = self.0.lock();
+        let receives = inner.logs.iter().filter(|((_, id), log)| {
+            id.role == Role::Receives && Recalled::replay(log.iter().cloned()).is_some()
+        });
+        receives.map(|((_, id), _)| id.offer).take(limits::RESUMED).collect()
+    }
+
+    fn recall(&self, peer: &DevicePublic, id: &LogId) -> Option<Recalled> {
+        let inner = self.0.lock();
+        inner.logs.get(&(*peer, *id)).and_then(|log| Recalled::replay(log.iter().cloned()))
     }
 }

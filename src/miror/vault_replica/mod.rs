@@ -11,11 +11,13 @@ use serde::{Deserialize, Serialize};
 use super::limits;
 use super::message::{Offered, Seen, Tip};
 use super::replica::{Announcement, Meeting, Presence, Reference, Replica, ReplicaError, SessionKeys};
+use super::session_log::{LogId, Recalled, Record, SessionLogs};
 use crate::crypto::{
     CryptoError, DevicePublic, Keyring, ObjectId, ObjectKind, SealedObject, open_verified,
     rewrap_for_session, rewrap_from_session,
 };
 use crate::merge::merge_commit;
+use crate::store::disk::Disk;
 use crate::store::{Store, StoreError};
 use crate::trie::{Child, Inspected, Malformed, Prefix, inspect, inspect_anywhere};
 use crate::vault::contents::inspect_list;
@@ -30,6 +32,7 @@ pub struct VaultReplica {
     vault: Arc<Vault>,
     provisional: Provisional,
     announced: Mutex<Option<Announcement>>,
+    logs: SessionLogs,
 }
 
 /// Where a trie object belongs, as [`Reference::place`] carries it.
@@ -41,10 +44,11 @@ struct TriePlace {
 }
 
 impl VaultReplica {
-    /// Of an open vault.
-    pub fn new(vault: Arc<Vault>) -> Self {
+    /// Of an open vault whose store is on `disk`.
+    pub fn new(vault: Arc<Vault>, disk: Arc<dyn Disk>) -> Self {
         let provisional = Provisional::read(vault.store());
-        VaultReplica { vault, provisional, announced: Mutex::new(None) }
+        let logs = SessionLogs::open(disk, &vault.store().keyring());
+        VaultReplica { vault, provisional, announced: Mutex::new(None), logs }
     }
 
     fn store(&self) -> &Store {
@@ -271,6 +275,23 @@ impl Replica for VaultReplica {
             self.store().set_local(vec![(key, Some(value))]).map_err(store_error)?;
         }
         Ok(())
+    }
+
+    fn log(&self, peer: &DevicePublic, entries: &[(LogId, Record)]) {
+        let (keyring, entropy) = (self.store().keyring(), self.vault.ambient().entropy.clone());
+        for (id, record) in entries {
+            if let Err(error) = self.logs.append(peer, id, record, &keyring, &*entropy) {
+                tracing::debug!(%error, "the log of a transfer is given up");
+            }
+        }
+    }
+
+    fn resumable(&self) -> Vec<[u8; 32]> {
+        self.logs.resumable()
+    }
+
+    fn recall(&self, peer: &DevicePublic, id: &LogId) -> Option<Recalled> {
+        self.logs.recall(peer, id).unwrap_or_default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Two and three vaults that merge by objects carried between their stores.
 
 use super::*;
-use crate::crypto::ObjectId;
+use crate::crypto::{DevicePublic, ObjectId};
 
 #[test]
 fn a_joiner_takes_over_the_whole_state_by_fast_forward() {

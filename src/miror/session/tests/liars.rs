@@ -157,6 +157,8 @@ fn offers_that_contradict_themselves() {
     assert_eq!(rule(&[page(0, 5, 9, one())]), "offer over its length");
     assert_eq!(rule(&[page(0, 5, 99, vec![])]), "empty page");
     assert_eq!(rule(&[page(1, 5, 99, one())]), "page of an offer that is not open");
+    assert_eq!(rule(&[page(5, 5, 99, vec![])]), "page of an offer that is not open");
+    assert_eq!(rule(&[Message::Resume(vec![])]), "RESUME of what was not asked for");
     let big = |number| {
         Message::Offer(Offer {
             number,
@@ -235,7 +237,7 @@ fn nonsense_at_the_level_of_messages_never_panics_and_never_changes_the_vault() 
         for _ in 0..30 {
             let at = rng.below(bytes.len() as u64) as usize;
             bytes[at] = rng.next() as u8;
-            bytes[0] = rng.below(14) as u8;
+            bytes[0] = rng.below(15) as u8;
             if let Ok(message) = codec::decode(&bytes) {
                 side.feed(Input::Message(message));
             }

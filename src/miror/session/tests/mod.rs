@@ -2,6 +2,7 @@
 
 mod liars;
 mod pairs;
+mod resume;
 
 use std::time::Duration;
 
