@@ -56,8 +56,12 @@ pub const MISSING: usize = 4096;
 
 /// Bytes a sender may send before ACCEPT: covers a small change in the first flight.
 pub const EARLY: u64 = 256 * 1024;
-/// Bytes received and not yet durable at most; so also what a broken connection sends again.
+/// Bytes received and not yet durable, to begin with; so also what a broken connection sends again.
 pub const WINDOW: u64 = 32 << 20;
+/// What that grows to where the peer uses it up: a path of more bandwidth times delay than most.
+pub const WINDOW_MOST: u64 = 64 << 20;
+/// The same of all sessions together.
+pub const WINDOW_IN_ALL: u64 = 128 << 20;
 /// The smallest window that cannot stall: an object of the largest size half received in each of four lanes,
 /// and room for one more after an eighth is held back.
 pub const WINDOW_MIN: u64 = 6 << 20;

@@ -80,3 +80,28 @@ fn no_vault_ever_shows_a_wrong_byte_while_faults_go_on() {
         network.endure(3000).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
     }
 }
+
+/// Fresh seeds until the time is over (BOSR_SOAK_MINUTES, from BOSR_SEED): `scripts/soak protocol`.
+#[test]
+#[ignore = "runs for as long as it is told"]
+fn soak() {
+    let clock = crate::ambient::Ambient::host().clock;
+    let until =
+        clock.monotonic() + std::time::Duration::from_secs(60 * option("BOSR_SOAK_MINUTES").unwrap_or(1));
+    let from = option("BOSR_SEED").unwrap_or(1_000_000);
+    let mut seed = from;
+    while clock.monotonic() < until {
+        let nodes = 2 + (seed % 4) as u8;
+        for _ in 0..20 {
+            run::<MemoryReplica>(seed, nodes, ROUGH);
+            seed += 1;
+        }
+        run::<VaultNode>(seed, nodes, ROUGH);
+        let network = Network::<MemoryReplica>::new(seed, nodes, 0, ROUGH);
+        network.endure(3000).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+        if (seed - from).is_multiple_of(2000) {
+            eprintln!("{} seeds, one in twenty with real vaults, all well; next {seed}", seed - from);
+        }
+    }
+    eprintln!("{} seeds, one in twenty with real vaults, all well", seed - from);
+}

@@ -61,6 +61,14 @@ impl Bulk {
         self.0.set_receive_window(VarInt::from_u32(WINDOW));
     }
 
+    /// Sends a stream of any bytes.
+    #[cfg(test)]
+    pub(in super::super) async fn send_raw(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut stream = self.0.open_uni().await?;
+        stream.write_all(bytes).await?;
+        stream.finish().map_err(io::Error::other)
+    }
+
     /// Sends slices until the queue closes.
     pub(in super::super) async fn write(
         self,

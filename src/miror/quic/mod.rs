@@ -31,6 +31,7 @@ use tokio::net::lookup_host;
 pub use bulk::Bulk;
 pub(super) use bulk::Piece;
 
+use super::codec::CodecError;
 use super::limits;
 use super::link::{Stream, Transport};
 use certificate::Certificate;
@@ -131,6 +132,14 @@ pub async fn accept(incoming: Incoming) -> io::Result<Stream> {
     let connection = incoming.accept()?.await?;
     let (outgoing, incoming) = connection.accept_bi().await?;
     stream(connection, incoming, outgoing)
+}
+
+/// Body of the fuzz target: any bytes are an error or an object's messages.
+///
+/// # Errors
+/// Bytes that are no stream of an object.
+pub fn fuzz(bytes: &[u8]) -> Result<(), CodecError> {
+    bulk::parse(bytes).map(drop)
 }
 
 fn stream(

@@ -9,6 +9,8 @@
 //! from one peer are passed on to the others without it.
 
 mod following;
+#[cfg(test)]
+mod hostile;
 mod listening;
 mod registry;
 #[cfg(test)]
@@ -298,6 +300,10 @@ impl Replicator {
     fn session(&self, mut config: Config, ours: Announcement) -> (Session, Hello) {
         config.resume = self.0.parts.replica.resumable();
         config.resume.truncate(limits::RESUMED);
+        // Those that run already keep what they have; newer ones share the rest.
+        let share = limits::WINDOW_IN_ALL / (1 + self.0.registry.statuses().len() as u64);
+        config.window_most = config.window_most.min(share).max(limits::WINDOW_MIN);
+        config.window = config.window.min(config.window_most);
         let Ambient { clock, entropy } = &self.0.parts.ambient;
         let random = Randomness { hello: ambient::random(&**entropy), secret: ambient::random(&**entropy) };
         Session::new(config, ours, random, clock.monotonic())

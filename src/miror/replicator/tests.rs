@@ -10,11 +10,11 @@ use crate::miror::admission::Refusal;
 use crate::miror::limits;
 use crate::miror::testing::{MemoryDevices, MemoryReplica, Rng};
 
-struct Host {
-    replica: Arc<MemoryReplica>,
+pub(super) struct Host {
+    pub(super) replica: Arc<MemoryReplica>,
     devices: Arc<MemoryDevices>,
-    replicator: Replicator,
-    address: PeerAddress,
+    pub(super) replicator: Replicator,
+    pub(super) address: PeerAddress,
 }
 
 async fn hosts(count: u8) -> Vec<Host> {
@@ -22,7 +22,7 @@ async fn hosts(count: u8) -> Vec<Host> {
 }
 
 /// Hosts with these transports each.
-async fn hosts_by(transports: &[Transports]) -> Vec<Host> {
+pub(super) async fn hosts_by(transports: &[Transports]) -> Vec<Host> {
     let count = transports.len() as u8;
     let ambient = Ambient::host();
     let epoch = Epoch::generate(1, &[], &*ambient.entropy);
@@ -50,7 +50,7 @@ async fn hosts_by(transports: &[Transports]) -> Vec<Host> {
 }
 
 /// Polls until `done`, with a deadline.
-async fn until(what: &str, done: impl Fn() -> bool) {
+pub(super) async fn until(what: &str, done: impl Fn() -> bool) {
     let wait = async {
         while !done() {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -86,7 +86,8 @@ async fn sync_once_makes_both_equal_and_a_second_time_moves_nothing() {
     assert_eq!((again.progress.sent_bytes, again.progress.received_bytes), (0, 0));
 }
 
-const ONLY: [Transports; 2] = [Transports::Only(Transport::Tcp), Transports::Only(Transport::Quic)];
+pub(super) const ONLY: [Transports; 2] =
+    [Transports::Only(Transport::Tcp), Transports::Only(Transport::Quic)];
 
 /// Forced on both sides; and only on the side that answers, as where the other is blocked on the way.
 #[tokio::test(flavor = "multi_thread")]

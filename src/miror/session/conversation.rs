@@ -54,7 +54,7 @@ impl Session {
             Some(Peer { tip: hello.tip, offers: hello.offers, accepts: hello.accepts, quiet: false, holds });
         self.event(Event::Met { name: hello.name, build: hello.build, tip: hello.tip });
         if hello.features.iter().any(|feature| feature == RESUME) {
-            self.begin_resuming(&hello.resume);
+            self.begin_resuming(&hello.resume, hello.offers);
         }
         let mut commits = vec![hello.tip.commit];
         commits.extend(hello.recent);

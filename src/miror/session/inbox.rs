@@ -1,6 +1,8 @@
 //! Objects on their way in: put together from slices, handed to the replica, made durable, and the window
 //! that bounds all of it.
 //!
+//! The window doubles, up to a bound, whenever the peer has used it up.
+//!
 //! Invariant: bytes counted against the window and not granted again are half received, being stored, or
 //! stored and not yet durable. So memory is bounded by the window, and so is what a broken connection has
 //! to send again.
@@ -54,6 +56,10 @@ struct Unsynced {
 #[derive(Debug)]
 pub(super) struct Inbox {
     window: u64,
+    /// What the window may grow to.
+    most: u64,
+    /// The peer has used up what it was granted: a larger window would have kept it sending.
+    used_up: bool,
     /// Bytes the peer may still send.
     open: u64,
     /// Bytes to be granted with the next ACK.
@@ -73,9 +79,11 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    pub(super) fn new(window: u64) -> Self {
+    pub(super) fn new(window: u64, most: u64) -> Self {
         Inbox {
             window,
+            most,
+            used_up: false,
             open: window,
             free: 0,
             partials: HashMap::new(),
@@ -96,6 +104,7 @@ impl Inbox {
     pub(super) fn charge(&mut self, data: &Data) -> Result<u64, SessionError> {
         let cost = data.slice.len() as u64 + limits::SLICE_OVERHEAD;
         self.open = self.open.checked_sub(cost).ok_or(SessionError::Protocol("more data than granted"))?;
+        self.used_up |= self.open < u64::from(limits::BODY);
         Ok(cost)
     }
 
@@ -241,6 +250,11 @@ impl Inbox {
     pub(super) fn take_grant(&mut self, along: bool) -> u64 {
         if self.free == 0 || (!along && self.free < self.window / 8) {
             return 0;
+        }
+        if std::mem::take(&mut self.used_up) {
+            let more = self.window.min(self.most - self.window);
+            self.window += more;
+            self.free += more;
         }
         self.open += self.free;
         std::mem::take(&mut self.free)

@@ -24,6 +24,8 @@ pub struct Config {
     pub lasting: bool,
     /// Bytes taken in and not yet durable at most; at least [`limits::WINDOW_MIN`].
     pub window: u64,
+    /// What the window may grow to.
+    pub window_most: u64,
     /// Bytes sent before the peer has said what it wants. 0 where an earlier session broke off, so that
     /// nothing is sent that arrived then.
     pub early: u64,
@@ -43,6 +45,7 @@ impl Config {
             pull: true,
             lasting: true,
             window: limits::WINDOW,
+            window_most: limits::WINDOW_MOST,
             early: limits::EARLY,
             logged_from: limits::LOGGED_FROM,
             resume: Vec::new(),

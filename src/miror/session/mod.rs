@@ -131,6 +131,7 @@ impl Session {
     /// A session and its HELLO, which must be the first message the peer gets.
     pub fn new(config: Config, ours: Announcement, random: Randomness, now: Duration) -> (Session, Hello) {
         let window = config.window.max(limits::WINDOW_MIN);
+        let window_most = config.window_most.max(window);
         let hello = introduction(&config, &ours, random.hello, window);
         let mut merged = Remembered::default();
         merged.add(ours.tip.commit);
@@ -146,7 +147,7 @@ impl Session {
             outgo: Outgo::default(),
             queue: Queue::default(),
             intake: Intake::default(),
-            inbox: Inbox::new(window),
+            inbox: Inbox::new(window, window_most),
             wants: Wants::default(),
             scan: Scan::default(),
             resume: Resume::default(),

@@ -49,15 +49,15 @@ impl Resume {
 }
 
 impl Session {
-    /// The peer understands RESUME and has named these logs.
-    pub(super) fn begin_resuming(&mut self, theirs: &[[u8; 32]]) {
+    /// The peer understands RESUME, has named these logs, and makes offers or does not.
+    pub(super) fn begin_resuming(&mut self, theirs: &[[u8; 32]], offers: bool) {
         if self.config.push && !theirs.is_empty() {
             self.resume.looking = true;
             let ids = theirs.iter().map(|offer| LogId { role: Role::Sends, offer: *offer });
             let ids: Vec<_> = ids.collect();
             self.ask(Request::Recall(ids.clone()), Why::Resend(ids));
         }
-        self.resume.waiting = self.config.pull && !self.config.resume.is_empty();
+        self.resume.waiting = offers && self.config.pull && !self.config.resume.is_empty();
     }
 
     /// What of the peer's logs this side has, too.

@@ -317,6 +317,7 @@ impl<N: Node> Network<N> {
         let mut config = Config::follow("simulated");
         config.early = if self.rng.one_in(2) { 0 } else { config.early };
         config.window = 0;
+        config.window_most = if self.rng.one_in(2) { 0 } else { config.window_most };
         config.logged_from = if self.rng.one_in(2) { 0 } else { 10_000 };
         config.resume = self.nodes[node].replica().resumable();
         let ours = self.nodes[node].replica().announce().map_err(|error| error.to_string())?;

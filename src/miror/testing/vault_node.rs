@@ -95,6 +95,11 @@ impl VaultNode {
         VaultNode { disk, keyring, ambient, clock, vault, replica }
     }
 
+    /// The vault as a replica once more, for who keeps it.
+    pub fn shared(&self) -> Arc<dyn Replica> {
+        Arc::new(VaultReplica::new(self.vault.clone(), Arc::new(self.disk.clone())))
+    }
+
     /// The bytes of a file, if all of them are here.
     fn bytes(&self, found: &Found) -> Option<Vec<u8>> {
         let Some(Data::Content(content)) = &found.data else { return None };

@@ -140,7 +140,8 @@ fn many_objects_begun_and_more_than_granted() {
             messages.push(data(at(n.into()), slice * limits::SLICE as u32, None, &[0; limits::SLICE]));
         }
     }
-    let mut side = Side::new(filled(1, 0..5, 50), Config { window: 0, ..Config::follow("honest") });
+    let mut side =
+        Side::new(filled(1, 0..5, 50), Config { window: 0, window_most: 0, ..Config::follow("honest") });
     side.hear(&Message::Hello(Box::new(hello())));
     messages.iter().for_each(|message| side.hear(message));
     assert_eq!(side.end, Some(Err(SessionError::Protocol("more data than granted"))));

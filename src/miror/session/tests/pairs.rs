@@ -40,6 +40,31 @@ fn with_a_common_commit_only_what_is_new_travels_and_in_one_go() {
     assert!(a.session.is_settled() && b.session.is_settled() && a.session.is_in_sync());
 }
 
+/// See `docs/decisions/0005-have-is-not-sent.md`.
+#[test]
+fn what_both_imported_does_not_travel() {
+    let (a, b) = (MemoryReplica::new(1), MemoryReplica::new(2));
+    for key in 0..40_u32 {
+        let chunks = [vec![key as u8; 30_000], vec![key as u8 ^ 0x55; 20_000]];
+        a.write(key.wrapping_mul(0x9E37_79B1), &chunks);
+        b.write(key.wrapping_mul(0x85EB_CA6B), &chunks);
+    }
+    let (mut a, mut b) = introduced(a, b, &Config::once("x"));
+    let mut chunks = 0;
+    loop {
+        let (from_a, from_b) = (a.take(), b.take());
+        if from_a.is_empty() && from_b.is_empty() {
+            break;
+        }
+        let is_chunk = |message: &&Message| matches!(message, Message::Data(data) if data.start.as_ref().is_some_and(|(it, _)| it.kind == ObjectKind::Chunk));
+        chunks += from_a.iter().chain(&from_b).filter(is_chunk).count();
+        from_a.iter().for_each(|message| b.hear(message));
+        from_b.iter().for_each(|message| a.hear(message));
+    }
+    assert!(equal(&a, &b));
+    assert_eq!(chunks, 0);
+}
+
 #[test]
 fn structure_goes_before_content_and_small_before_large() {
     let a = filled(1, 0..20, 100);
