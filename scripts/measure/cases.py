@@ -111,7 +111,8 @@ def by_syncthing(bench, link, rate, number, full):
         steps(bench, rate, number, "Syncthing", full, a.shared, bring)
         if full and not number:
             with bench.row(case="latency", rate=rate, system="Syncthing", beside="idle", round=number) as row:
-                row["delays"] = latency.edits(a.shared, b.shared, "idle", bench.sizes.peer_edits, deadline=90)
+                count = bench.sizes.peer_edits
+                row["delays"] = latency.edits(a.shared, b.shared, "idle", count, deadline=90, look=0.02)
     finally:
         syncthing.close()
         shutil.rmtree(folder)
@@ -132,10 +133,14 @@ def edits(bench):
                     row["delays"] = beside_bulk(bench, link, here, there)
 
 
+# Each stays in both stores, which are in memory.
+BULKS = 4
+
+
 def beside_bulk(bench, link, here, there):
     """The delays while big files cross, one after the other, until there are edits enough."""
-    delays = []
-    for number in range(10):
+    delays, wanted = [], bench.sizes.edits
+    for number in range(BULKS):
         bulk, before = os.path.join(bench.folder, "bulk"), link.sent(0)
         data.write_random(bulk, bench.sizes.big)
         shutil.copyfile(bulk, os.path.join(here, f"bulk{number}"))
@@ -145,9 +150,8 @@ def beside_bulk(bench, link, here, there):
         def going():
             return link.sent(0) - before < 0.9 * bench.sizes.big
 
-        wanted = bench.sizes.edits - len(delays)
-        delays += latency.edits(here, there, f"bulk{number}", wanted, going)
-        if len(delays) >= bench.sizes.edits:
+        delays += latency.edits(here, there, f"bulk{number}", wanted - len(delays), going)
+        if len(delays) >= wanted:
             break
         until("the end of the transfer", lambda: os.path.getsize(os.path.join(there, f"bulk{number}")), 120, 0.1)
     return sorted(delays)
@@ -159,8 +163,9 @@ def paths(bench):
         for loss in bench.sizes.losses:
             with bench.network("1gbit") as link:
                 link.say(f"set rtt={rtt}ms loss={loss}%")
+                about = {"case": "path", "rate": "1gbit", "rtt_ms": rtt, "loss": loss}
                 for number in range(bench.sizes.path_rounds):
-                    over_path(bench, link, {"case": "path", "rate": "1gbit", "rtt_ms": rtt, "loss": loss, "round": number})
+                    over_path(bench, link, about | {"round": number})
 
 
 def over_path(bench, link, about):

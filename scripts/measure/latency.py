@@ -2,7 +2,7 @@
 
 Edits in turn make a new file and write an old one anew. Between two edits lies a random pause, so that none
 rides along with the one before. The watcher opens and reads the file in the other mount about every
-millisecond until it holds the new bytes; both clocks are one, since both mounts are on this machine.
+millisecond (`look`) until it holds the new bytes; both clocks are one, since both mounts are on this machine.
 """
 
 import os
@@ -15,7 +15,7 @@ PAUSE = (0.05, 0.15)  # seconds; longer than an offer is held back
 DEADLINE = 20  # seconds until an edit counts as lost
 
 
-def edits(here, there, name, count, going=lambda: True, pause=PAUSE, deadline=DEADLINE):
+def edits(here, there, name, count, going=lambda: True, deadline=DEADLINE, look=0.001):
     """Sorted seconds of up to `count` edits in the folder `here`, as the folder `there` shows them."""
     chance, delays = random.Random(name), []
     for index in range(count):
@@ -24,16 +24,16 @@ def edits(here, there, name, count, going=lambda: True, pause=PAUSE, deadline=DE
         new = index % 2 == 0
         file = f"{name} {index if new else 0}.txt"
         text = f"{name}: edit {index}\n".encode()
-        delays.append(edit(os.path.join(here, file), os.path.join(there, file), text, deadline))
-        time.sleep(chance.uniform(*pause))
+        delays.append(edit(os.path.join(here, file), os.path.join(there, file), text, deadline, look))
+        time.sleep(chance.uniform(*PAUSE))
     return sorted(delays)
 
 
-def edit(mine, theirs, text, deadline=DEADLINE):
+def edit(mine, theirs, text, deadline, look):
     """Writes a file and gives the seconds from its close until the other side reads it."""
     with open(mine, "wb") as file:
         file.write(text)
-    return until(f"{os.path.basename(mine)} on the other side", lambda: read(theirs) == text, deadline, 0.001)
+    return until(f"{os.path.basename(mine)} on the other side", lambda: read(theirs) == text, deadline, look)
 
 
 def read(path):

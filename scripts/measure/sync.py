@@ -111,7 +111,8 @@ class Bench:
             row["error"] = str(error)
             self.failed(f"{describe(about)}: {error}")
         self.rows.append(row)
-        figures = [f"{key} {report.figure(row[key])}" for key in ("MB_per_s", "seconds", "wire_bytes") if number(row, key)]
+        shown = [key for key in ("MB_per_s", "seconds", "wire_bytes") if number(row, key)]
+        figures = [f"{key} {report.figure(row[key])}" for key in shown]
         print(f"  {describe(about)}: {', '.join(figures)}", file=sys.stderr)
 
     def failed(self, what):
@@ -180,8 +181,12 @@ def tell(options, bench):
     found = verdicts.verdicts(rows, len(os.sched_getaffinity(0)))
     for text in verdicts.tables(rows):
         print(f"\n{text}" if text else "", end="\n" if text else "")
-    marks = {True: "met", False: "missed"}
-    lines = [[one["what"], report.figure(one["found"]), one["goal"], marks[one["met"]] if one["goal"] else ""] for one in found]
+
+    def line(one):
+        mark = ("met" if one["met"] else "missed") if one["goal"] else ""
+        return [one["what"], report.figure(one["found"]), one["goal"], mark]
+
+    lines = [line(one) for one in found]
     print("\n" + report.table(["goal", "found", "", ""], lines) if lines else "")
     for error in bench.errors:
         print(f"failed: {error}")

@@ -72,8 +72,8 @@ class Device:
 
     def start(self):
         """Starts it and waits until it answers."""
-        words = [*self.link.enter(self.end), "syncthing", "serve", f"--home={self.home}", "--no-browser", "--no-restart"]
-        self.process = Running(words, os.path.join(self.folder, "log"), env=self.env)
+        words = ["syncthing", "serve", f"--home={self.home}", "--no-browser", "--no-restart"]
+        self.process = Running([*self.link.enter(self.end), *words], os.path.join(self.folder, "log"), env=self.env)
         until("Syncthing", lambda: self.process.alive() and self.answers(), 60, 0.2)
 
     def answers(self):

@@ -66,6 +66,8 @@ def verdicts(rows, cores):
             share = rows.side("cpu_seconds", side, **about) / seconds / cores
             found += verdict(f"processor at 1gbit, {name}, of all cores", share, "< 0.25", share < 0.25)
     for system, beside in rows.distinct("system", "beside", case="latency"):
+        if not system.startswith("ours"):
+            continue
         delays = sorted(sum(rows.values("delays", case="latency", system=system, beside=beside), []))
         for part, goal in ((0.5, 0.06), (0.99, 0.3)):
             value = report.share(delays, part) if delays else None
