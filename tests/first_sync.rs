@@ -25,7 +25,7 @@ fn an_empty_device_receives_a_real_tree() {
     b.join(&a, Some(&listen));
     b.mount();
     b.ok(&["sync"]);
-    tree::assert_same(&a.mountpoint(), &b.mountpoint());
+    tree::assert_same_on_both(&a.mountpoint(), &b.mountpoint());
     assert!(!a.root().is_empty());
     assert_eq!(a.root(), b.root());
 

@@ -88,7 +88,7 @@ fn the_service_hosts_what_is_configured_and_follows_the_configuration() {
     laptop.join(&server, None);
     laptop.mount();
     laptop.ok(&["sync"]);
-    tree::assert_same(&first, &laptop.mountpoint());
+    tree::assert_same_on_both(&first, &laptop.mountpoint());
     fs::write(laptop.mountpoint().join("answer.txt"), "from the laptop\n").unwrap();
     laptop.ok(&["sync"]);
     until("the answer", DEADLINE, || fs::read(first.join("answer.txt")).is_ok_and(|found| found.len() == 16));
