@@ -31,6 +31,10 @@ pub(super) const LIFETIME: Duration = Duration::from_secs(3600);
 /// Room that a name takes, with all that leads to it.
 pub(super) const NAME_ROOM: u64 = 16 << 10;
 
+/// How long a file that was let go of may wait for others to be folded with it: a thread is woken once for all
+/// of them.
+const FOLD_LINGER: Duration = Duration::from_millis(3);
+
 /// Written bytes up to which the thread that serves requests makes a content itself.
 const FEW_BYTES: u64 = 256 << 10;
 
@@ -59,6 +63,8 @@ pub(super) struct Core {
     pub(super) times: Times,
     pub(super) ownership: Ownership,
     pub(super) workers: Workers,
+    /// Folds files that were let go of: nobody waits for it.
+    pub(super) folding: Workers,
     pub(super) syncer: Syncer,
     pub(super) reading: Workers,
     pub(super) invalidations: Arc<Invalidations>,
@@ -77,7 +83,8 @@ impl Core {
                 .local(times::RECORD)
                 .map_or_else(Times::default, |kept| Times::decode(&kept)),
             ownership,
-            workers: Workers::start("bosr-fold", 2)?,
+            workers: Workers::start("bosr-work", 2)?,
+            folding: Workers::lingering("bosr-fold", 1, FOLD_LINGER)?,
             syncer: Syncer::start(Arc::clone(&vault))?,
             reading: Workers::start("bosr-read", 2)?,
             invalidations: Arc::new(Invalidations::default()),
@@ -221,7 +228,7 @@ impl Core {
     /// Has a file folded that nobody writes to any more, and let go of.
     pub(super) fn fold_soon(self: &Arc<Self>, file: &Arc<File>) {
         let (core, file) = (Arc::clone(self), Arc::clone(file));
-        self.workers.run(move || {
+        self.folding.run(move || {
             // A failure is kept with the file, and tried again before the next commit.
             file.tell_failure(core.until_room(|| file.fold(&core)));
             core.close_if_unused(&file);

@@ -91,6 +91,7 @@ impl MountedVault {
     /// Of the vault; what could be folded is.
     pub fn fold_all(&self) -> Result<()> {
         self.core.workers.drain();
+        self.core.folding.drain();
         Folds(Arc::downgrade(&self.core)).fold_ready(true)
     }
 

@@ -3,12 +3,16 @@
 //!
 //! Jobs start in the order they were given. The queue is bounded by what gives jobs: requests of the kernel
 //! (which bounds them) and one fold per open file. Dropped, the threads finish what is queued and end.
+//!
+//! Waking a thread costs more than most jobs, so nobody is woken who is not needed, and threads whose jobs
+//! nobody waits for *linger*: woken, they wait a moment for more jobs, and do them all.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -22,7 +26,13 @@ pub(super) struct Workers {
 #[derive(Default)]
 struct Queue {
     state: Mutex<State>,
+    /// For threads without work.
     woken: Condvar,
+    /// For those who wait until nothing is left.
+    drained: Condvar,
+    /// For threads that linger.
+    closing: Condvar,
+    linger: Duration,
 }
 
 impl std::fmt::Debug for Queue {
@@ -35,16 +45,26 @@ impl std::fmt::Debug for Queue {
 struct State {
     jobs: VecDeque<Job>,
     running: usize,
+    /// Threads that sleep until they are woken.
+    idle: usize,
     closing: bool,
 }
 
 impl Workers {
-    /// `count` threads that carry `name`.
+    /// `count` threads that carry `name` and begin at once.
     ///
     /// # Errors
     /// When the system gives no more threads.
     pub(super) fn start(name: &str, count: usize) -> std::io::Result<Workers> {
-        let queue = Arc::new(Queue::default());
+        Workers::lingering(name, count, Duration::ZERO)
+    }
+
+    /// As [`start`](Self::start), but a thread that is woken waits for `linger` before it begins.
+    ///
+    /// # Errors
+    /// When the system gives no more threads.
+    pub(super) fn lingering(name: &str, count: usize, linger: Duration) -> std::io::Result<Workers> {
+        let queue = Arc::new(Queue { linger, ..Queue::default() });
         let mut threads = Vec::with_capacity(count);
         for _ in 0..count {
             let queue = Arc::clone(&queue);
@@ -55,15 +75,21 @@ impl Workers {
 
     /// Queues a job.
     pub(super) fn run(&self, job: impl FnOnce() + Send + 'static) {
-        self.queue.state.lock().jobs.push_back(Box::new(job));
-        self.queue.woken.notify_one();
+        let mut state = self.queue.state.lock();
+        state.jobs.push_back(Box::new(job));
+        if state.idle > 0 {
+            // Counted off here: the next job does not wake the same thread again.
+            state.idle -= 1;
+            drop(state);
+            self.queue.woken.notify_one();
+        }
     }
 
     /// Waits until nothing is queued or running.
     pub(super) fn drain(&self) {
         let mut state = self.queue.state.lock();
         while !state.jobs.is_empty() || state.running > 0 {
-            self.queue.woken.wait(&mut state);
+            self.queue.drained.wait(&mut state);
         }
     }
 }
@@ -78,12 +104,24 @@ impl Queue {
                 job();
                 state = self.state.lock();
                 state.running -= 1;
-                self.woken.notify_all();
+                if state.running == 0 && state.jobs.is_empty() {
+                    self.drained.notify_all();
+                }
             } else if state.closing {
                 return;
             } else {
-                self.woken.wait(&mut state);
+                self.sleep(&mut state);
             }
+        }
+    }
+
+    /// Waits until woken, and then for what else may come.
+    fn sleep(&self, state: &mut MutexGuard<'_, State>) {
+        state.idle += 1;
+        // Never wakes by itself: whoever wakes it has counted it off.
+        self.woken.wait(state);
+        if !self.linger.is_zero() && !state.closing {
+            let _ = self.closing.wait_for(state, self.linger);
         }
     }
 }
@@ -92,6 +130,7 @@ impl Drop for Workers {
     fn drop(&mut self) {
         self.queue.state.lock().closing = true;
         self.queue.woken.notify_all();
+        self.queue.closing.notify_all();
         let own = std::thread::current().id();
         for thread in self.threads.lock().drain(..) {
             // A job may hold the last handle on its own workers.
@@ -120,6 +159,28 @@ mod tests {
         }
         workers.drain();
         assert_eq!(done.load(Ordering::SeqCst), 100);
+        let last = Arc::clone(&done);
+        workers.run(move || {
+            last.fetch_add(1, Ordering::SeqCst);
+        });
+        drop(workers);
+        assert_eq!(done.load(Ordering::SeqCst), 101);
+    }
+
+    #[test]
+    fn threads_that_linger_do_everything_too() {
+        let done = Arc::new(AtomicUsize::new(0));
+        let workers = Workers::lingering("test", 2, Duration::from_millis(1)).unwrap();
+        for round in 1..=20 {
+            for _ in 0..5 {
+                let done = Arc::clone(&done);
+                workers.run(move || {
+                    done.fetch_add(1, Ordering::SeqCst);
+                });
+            }
+            workers.drain();
+            assert_eq!(done.load(Ordering::SeqCst), round * 5);
+        }
         let last = Arc::clone(&done);
         workers.run(move || {
             last.fetch_add(1, Ordering::SeqCst);

@@ -1,8 +1,11 @@
 //! From pieces to a content: chunks are saved on the workers while cutting goes on, and their ids put into
-//! lists in order as they come back.
+//! lists in order as they come back. The last chunk is saved by whoever cuts, who has nothing else to do then:
+//! a small content, which is one chunk, never waits for another thread.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::builder::Builder;
 use super::cutter::Piece;
@@ -36,35 +39,48 @@ pub(super) struct Assembly<'a> {
     steps: VecDeque<Step<'a>>,
     /// How many of the steps are chunks on their way.
     under_way: usize,
+    /// The chunk pushed last, while nothing follows it.
+    last: Option<Bytes>,
 }
 
 impl<'a> Assembly<'a> {
     pub(super) fn new(shared: &'a Shared) -> Self {
         let builder = Builder::new(Arc::clone(&shared.objects));
-        Assembly { shared, builder, steps: VecDeque::new(), under_way: 0 }
+        Assembly { shared, builder, steps: VecDeque::new(), under_way: 0, last: None }
     }
 
     pub(super) fn push(&mut self, piece: Piece) -> Result<(), ContentsError> {
+        self.hand_over();
         match piece {
             Piece::Hole(len) => self.steps.push_back(Step::Hole(len)),
-            Piece::Data(bytes) => {
-                let len = bytes.len() as u64;
-                let objects = Arc::clone(&self.shared.objects);
-                let id = self.shared.workers.run(move || objects.save(ObjectKind::Chunk, &bytes));
-                self.steps.push_back(Step::Chunk { id, len });
-                self.under_way += 1;
-            }
+            Piece::Data(bytes) => self.last = Some(bytes),
         }
         self.settle(self.shared.workers.depth())
     }
 
+    /// Has the chunk pushed last saved by the workers.
+    fn hand_over(&mut self) {
+        let Some(bytes) = self.last.take() else { return };
+        let len = bytes.len() as u64;
+        let objects = Arc::clone(&self.shared.objects);
+        let id = self.shared.workers.run(move || objects.save(ObjectKind::Chunk, &bytes));
+        self.steps.push_back(Step::Chunk { id, len });
+        self.under_way += 1;
+    }
+
     /// Appends the pieces of `of` between two of its cuts, by reference.
     pub(super) fn push_run(&mut self, of: &'a Content, from: u64, to: u64) -> Result<(), ContentsError> {
+        self.hand_over();
         self.steps.push_back(Step::Run { of, from, to });
         self.settle(self.shared.workers.depth())
     }
 
     pub(super) fn finish(mut self) -> Result<Content, ContentsError> {
+        if let Some(bytes) = self.last.take() {
+            let id = Ticket::Done(self.shared.objects.save(ObjectKind::Chunk, &bytes));
+            self.steps.push_back(Step::Chunk { id, len: bytes.len() as u64 });
+            self.under_way += 1;
+        }
         self.settle(0)?;
         while let Some(step) = self.steps.pop_front() {
             self.take(step)?;
