@@ -1,6 +1,7 @@
-"""scripts/bench mount: a vault of ours beside a plain folder of the same disk and gocryptfs.
+"""scripts/bench mount: a vault of ours beside a plain folder of the same disk, gocryptfs, and CryFS and EncFS where
+they are installed. With --growth instead: how cost grows (growth.py).
 
-How: in each round every filesystem starts empty and new. Row by row, the three do the same work on the same
+How: in each round every filesystem starts empty and new. Row by row, they do the same work on the same
 bytes one after the other, in an order that turns with the rounds; before each piece of work what is dirty is
 written back, and before a cold one the servers are started anew and the kernel's caches dropped. A row's ratio
 is the median of the ratios of its rounds, since the disk may be three times as fast a minute later. Figures are
@@ -19,11 +20,12 @@ import sys
 import time
 import traceback
 
+import growth
 import report
 import work
 from host import Host
 from process import Failed, end_on_signals
-from systems import Bosr, Gocryptfs, Plain, drop_caches
+from systems import Bosr, Plain, drop_caches, installed
 from workspace import filesystem_of, workspace
 
 Sizes = collections.namedtuple("Sizes", "big reads durable_writes writes files")
@@ -110,7 +112,7 @@ def makers(options, folder, number):
     base = os.path.join(folder, f"round{number}")
     every = {
         "plain": lambda: Plain(os.path.join(base, "plain")),
-        "gocryptfs": lambda: Gocryptfs(os.path.join(base, "gocryptfs")),
+        **{peer.name: lambda peer=peer: peer(os.path.join(base, peer.name)) for peer in installed()},
         "bosr": lambda: Bosr(os.path.join(base, "bosr"), options.bosr),
     }
     return [every[name] for name in options.names]
@@ -157,11 +159,13 @@ def pipeline_rate(options, pool):
 
 def show(options, findings, disk):
     """Prints the table."""
-    head = ["work", disk, "gocryptfs", "ours", "unit", f"ours/{disk}", "ours/gocryptfs", "goal", ""]
+    names = ["plain", *(name for name in findings.names if name not in ("plain", "bosr")), "bosr"]
+    titles = {"plain": disk, "bosr": "ours"}
+    head = ["work", *(titles.get(name, name) for name in names), "unit", f"ours/{disk}", "ours/gocryptfs", "goal", ""]
     lines = []
     for row in ROWS:
         found = findings.summary(row)
-        medians = [report.figure(found["median"].get(name)) for name in ("plain", "gocryptfs", "bosr")]
+        medians = [report.figure(found["median"].get(name)) for name in names]
         peer = found["ours_to_gocryptfs"]
         words = [{None: "", True: "met", False: "missed"}[found["met"]]]
         words += ["slower than gocryptfs"] if peer is not None and peer < 1 else []
@@ -182,26 +186,42 @@ def show(options, findings, disk):
 
 def parse():
     """The options."""
+    every = ["plain", *(peer.name for peer in installed()), "bosr"]
     parser = argparse.ArgumentParser(prog="scripts/bench mount")
     parser.add_argument("--quick", action="store_true", help="smaller sizes, fewer rounds")
     parser.add_argument("--json", metavar="FILE", help="write the findings there")
     parser.add_argument("--rounds", type=int, help="default 5, 3 with --quick")
     parser.add_argument("--dir", default="/var/tmp", help="a folder on the disk to measure (default /var/tmp)")
-    parser.add_argument("--without", action="append", default=[], choices=["plain", "gocryptfs", "bosr"])
+    parser.add_argument("--without", action="append", default=[], choices=every)
     parser.add_argument("--bosr", metavar="FILE", help="the binary to measure")
+    parser.add_argument("--growth", action="store_true", help="how cost grows, instead of the table")
+    parser.add_argument("--counts", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], help="of files (--growth)")
+    parser.add_argument("--huge", type=int, default=10_000, help="MB of the one large file (--growth), 0 for none")
     options = parser.parse_args()
     options.sizes = QUICK if options.quick else FULL
     options.rounds = options.rounds or (3 if options.quick else 5)
-    options.names = [name for name in ("plain", "gocryptfs", "bosr") if name not in options.without]
+    options.names = [name for name in every if name not in options.without]
     if "bosr" in options.names and not options.bosr:
         parser.error("--bosr FILE is needed, or --without bosr")
     return options
+
+
+def measure_growth(options):
+    """What --growth finds, printed and written down."""
+    disk = filesystem_of(options.dir)
+    with workspace(options.dir) as folder:
+        content = growth.grow(folder, options.bosr, options.counts, options.huge)
+    if options.json:
+        report.save(options.json, "growth", {"disk": disk, **content})
+    return 0
 
 
 def main():
     """Runs the rounds and reports; also what was found before an interruption."""
     end_on_signals()
     options = parse()
+    if options.growth:
+        return measure_growth(options)
     findings = Findings(options.names)
     disk = filesystem_of(options.dir)
     code = 0

@@ -34,13 +34,13 @@ def until(what, ready, seconds, pause=0.002):
 
 
 class Running:
-    """A program that runs beside the measurement; its output goes to the file `log`."""
+    """A program that runs beside the measurement; its output goes to the file `log`, its input is `said`."""
 
-    def __init__(self, words, log, env=None):
+    def __init__(self, words, log, env=None, said=subprocess.DEVNULL):
         self.words, self.log = words, log
         with open(log, "ab") as out:
             self.process = subprocess.Popen(
-                words, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+                words, env=env, stdin=said, stdout=out, stderr=out, start_new_session=True
             )
 
     @property

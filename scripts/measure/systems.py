@@ -2,6 +2,8 @@
 
 plain      a folder of the disk itself
 gocryptfs  encrypted folder with a passphrase file, as Debian ships it
+cryfs      the same by CryFS, where it is installed
+encfs      the same by EncFS with its standard settings, where it is installed
 bosr       a vault with a key file, mounted by the release build
 
 `refresh` empties every cache on the way to the data: the server is stopped and started, the kernel's caches
@@ -9,6 +11,7 @@ dropped.
 """
 
 import os
+import shutil
 import subprocess
 
 from host import Host
@@ -32,10 +35,11 @@ class Plain:
         """Nothing to end."""
 
 
-class Gocryptfs:
-    """An encrypted folder by gocryptfs."""
+class Encrypted:
+    """An encrypted folder by a program that stays in the foreground while it is mounted."""
 
-    name = "gocryptfs"
+    name = ""
+    env = None
 
     def __init__(self, folder):
         self.folder = folder
@@ -45,14 +49,21 @@ class Gocryptfs:
         os.makedirs(self.cipher)
         with open(self.secret, "w") as file:
             file.write("correct horse battery staple\n")
-        run(["gocryptfs", "-q", "-init", "-scryptn", "10", "-passfile", self.secret, self.cipher])
         self.server = None
+        self._init()
         self._mount()
 
+    def _init(self):
+        """Makes the encrypted folder, where mounting does not."""
+
+    def _words(self):
+        """The command that mounts it; it may read the passphrase from its input."""
+        raise NotImplementedError
+
     def _mount(self):
-        words = ["gocryptfs", "-q", "-fg", "-nosyslog", "-passfile", self.secret, self.cipher, self.root]
-        self.server = Running(words, os.path.join(self.folder, "log"))
-        until("gocryptfs", lambda: mounted(self.root) or not self.server.alive(), 30)
+        with open(self.secret, "rb") as said:
+            self.server = Running(self._words(), os.path.join(self.folder, "log"), env=self.env, said=said)
+        until(self.name, lambda: mounted(self.root) or not self.server.alive(), 60)
 
     def refresh(self):
         """Mounts anew."""
@@ -69,6 +80,47 @@ class Gocryptfs:
             self.server.stop()
         self.server.process.wait(60)
         self.server = None
+
+
+class Gocryptfs(Encrypted):
+    """An encrypted folder by gocryptfs."""
+
+    name = "gocryptfs"
+
+    def _init(self):
+        run(["gocryptfs", "-q", "-init", "-scryptn", "10", "-passfile", self.secret, self.cipher])
+
+    def _words(self):
+        return ["gocryptfs", "-q", "-fg", "-nosyslog", "-passfile", self.secret, self.cipher, self.root]
+
+
+class Cryfs(Encrypted):
+    """An encrypted folder by CryFS, whose own state stays in the folder of the run."""
+
+    name = "cryfs"
+
+    def __init__(self, folder):
+        home = os.path.join(folder, "home")
+        self.env = {**os.environ, "HOME": home, "CRYFS_FRONTEND": "noninteractive", "CRYFS_NO_UPDATE_CHECK": "true"}
+        os.makedirs(home)
+        super().__init__(folder)
+
+    def _words(self):
+        return ["cryfs", "-f", self.cipher, self.root]
+
+
+class Encfs(Encrypted):
+    """An encrypted folder by EncFS."""
+
+    name = "encfs"
+
+    def _words(self):
+        return ["encfs", "-f", "-S", "--standard", self.cipher, self.root]
+
+
+def installed():
+    """Those of the other encrypted folders that are here."""
+    return [system for system in (Gocryptfs, Cryfs, Encfs) if shutil.which(system.name)]
 
 
 class Bosr:
