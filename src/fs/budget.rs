@@ -13,6 +13,10 @@ use crate::vault::VaultError;
 /// Dirty bytes of one vault above which writers wait.
 const MOST_DIRTY: u64 = 64 << 20;
 
+/// Dirty bytes of one vault above which also scattered writes leave the memory: before writers have to wait, but
+/// not before there is need, since a content is made of them soon.
+const MUCH_DIRTY: u64 = MOST_DIRTY / 2;
+
 /// Dirty bytes of one file above which a worker makes a content of them, while more arrive: enough for a good
 /// stretch of chunks on each core, little beside [`MOST_DIRTY`].
 pub(super) const SPILL_AT: u64 = 8 << 20;
@@ -52,6 +56,11 @@ impl Budget {
     /// Whether there is too much.
     pub(super) fn is_over(&self) -> bool {
         self.dirty.load(SeqCst) > MOST_DIRTY
+    }
+
+    /// Whether there is much.
+    pub(super) fn is_tight(&self) -> bool {
+        self.dirty.load(SeqCst) > MUCH_DIRTY
     }
 
     /// Answers a write of `length` bytes that was accepted: at once, or when there is room again.

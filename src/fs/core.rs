@@ -196,7 +196,11 @@ impl Core {
 
     /// Answers a write, and has contents made of what is dirty if it is much.
     pub(super) fn written(self: &Arc<Self>, file: &Arc<File>, length: u32, reply: Reply<Written>) {
-        if file.state().dirty_bytes() >= SPILL_AT {
+        let much = {
+            let state = file.state();
+            state.new_bytes() >= SPILL_AT && (!state.is_scattered() || self.budget.is_tight())
+        };
+        if much {
             self.spill_soon(file);
         }
         if self.budget.is_over() {

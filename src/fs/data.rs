@@ -13,8 +13,15 @@ use super::facts::{incarnation, shown};
 use super::file::File;
 use super::handles::OpenFile;
 use super::inodes::Subject;
-use crate::vault::contents::{Content, MAX_LEN};
-use crate::vault::{Data as NodeData, VaultError};
+use super::layers::ReadPlan;
+use crate::vault::contents::{Content, MAX_LEN, Stored};
+use crate::vault::{Data as NodeData, Vault, VaultError};
+
+/// Answers a read with what lies `below`, under what was written since.
+fn answer_read(reply: Reply<Data>, vault: &Vault, plan: ReadPlan, below: Result<Vec<u8>, VaultError>) {
+    let fetch = |stored: &Stored| Ok::<_, VaultError>(vault.contents().stored(stored)?);
+    reply.answer(below.and_then(|below| plan.finish(below, fetch)).map(Data).map_err(posix));
+}
 
 impl Core {
     /// Opens a number.
@@ -100,24 +107,25 @@ impl Core {
             Err(error) => return reply.fail(error),
         };
         let plan = file.state().plan(range.offset, u64::from(range.length));
-        let Some(under) = plan.under.clone() else { return reply.ok(Data(plan.finish(Vec::new()))) };
-        if let Content::Inline(_) | Content::Hole { .. } = under {
-            let below = self.vault.read_content(&under, plan.range.start, plan.length());
-            return reply.answer(below.map(|below| Data(plan.finish(below))).map_err(posix));
+        let under = plan.under.clone().unwrap_or_default();
+        let vault = Arc::clone(&self.vault);
+        if plan.is_in_memory() && matches!(under, Content::Empty | Content::Inline(_) | Content::Hole { .. })
+        {
+            let below = vault.read_content(&under, plan.range.start, plan.length());
+            return answer_read(reply, &vault, plan, below);
         }
         // Not parked yet: a read is answered soon, or waits for a peer and is parked there.
-        let vault = Arc::clone(&self.vault);
         self.reading.run(move || {
             let (offset, length) = (plan.range.start, plan.length());
             match vault.read_content(&under, offset, length) {
                 Err(VaultError::Missing(_)) => {
                     reply.park();
-                    let done = move |below: Result<Vec<u8>, VaultError>| {
-                        reply.answer(below.map(|below| Data(plan.finish(below))).map_err(posix));
-                    };
+                    let own = Arc::clone(&vault);
+                    let done =
+                        move |below: Result<Vec<u8>, VaultError>| answer_read(reply, &own, plan, below);
                     vault.read_content_later(under, offset, length, Box::new(done));
                 }
-                below => reply.answer(below.map(|below| Data(plan.finish(below))).map_err(posix)),
+                below => answer_read(reply, &vault, plan, below),
             }
         });
     }

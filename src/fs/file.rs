@@ -1,8 +1,9 @@
 //! An open file: what it shows, and what was written to it and is in no operation of the vault yet.
 //!
 //! Writes land in memory ([`Layers`]). They reach the journal when someone asks for durability, in the order
-//! they came ([`Unlogged`]); large amounts go through the chunk pipeline first (a *spill*), and the journal
-//! names the content. A *fold* makes everything so far a version of the file.
+//! they came ([`Unlogged`]); large amounts go into objects first (a *spill*), and the journal names those: a
+//! content made by the chunk pipeline, or, for many small writes, packs of their bytes. A *fold* makes everything
+//! so far a version of the file.
 //!
 //! Two locks: `state` for a few instructions, never held while the tree's lock is taken or the disk is waited
 //! for; `work` by the one worker that spills or folds, taken first.
@@ -15,11 +16,15 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::core::Core;
 use super::errors::{Failure, posix};
-use super::layers::{Layers, ReadPlan};
+use super::layers::{Frozen, Layers, ReadPlan};
 use super::unlogged::Unlogged;
 use crate::ambient::WallNanos;
-use crate::vault::contents::{Content, MAX_LEN};
+use crate::vault::contents::{Content, Extents, MAX_LEN};
 use crate::vault::{Attr, AttrPatch, DirtyRun, NodeId, Shown, Vault, VaultError};
+
+/// As many edits of a file are kept apart from its content before one is made of them: bounds the memory that
+/// says where they are, and a journal entry.
+const MOST_PIECES: usize = 100_000;
 
 /// A file that someone has open, or that has something to be folded.
 #[derive(Debug)]
@@ -55,6 +60,8 @@ pub(super) struct FileState {
     /// A run whose content is being made a version. Kept over a failure, to be tried again.
     folding: Option<DirtyRun>,
     unlogged: Unlogged,
+    /// Something below the edits is not in the journal: the next spill makes a content of everything.
+    unsaid: bool,
     /// What went wrong behind the back of the writer; told at the next fsync.
     failed: Option<Error>,
 }
@@ -86,6 +93,7 @@ impl File {
             run: None,
             folding: None,
             unlogged: Unlogged::default(),
+            unsaid: false,
             failed: None,
         };
         Arc::new(File { inode, state: Mutex::new(state), work: Mutex::new(()) })
@@ -159,32 +167,75 @@ impl File {
         Ok(if state.unlogged.is_empty() { Logging::Done } else { Logging::Spill })
     }
 
-    /// Makes a content of what was written and names it in the journal. For workers: takes long.
+    /// Brings what was written into objects and names them in the journal. For workers: takes long.
     pub(super) fn spill(&self, core: &Core) -> Result<(), VaultError> {
         let _work = self.work.lock();
         if self.state().folding.is_some() {
             self.fold_working(core)?;
         }
-        let frozen = {
-            let mut state = self.state();
-            // Whoever had the file in hand may have left only what can be logged piece by piece.
-            state.log_pieces(core);
-            if state.unlogged.is_empty() {
-                return Ok(());
+        let mut state = self.state();
+        // Whoever had the file in hand may have left only what can be logged piece by piece.
+        state.log_pieces(core);
+        let for_memory = core.budget.is_tight() && state.new_bytes() > 0;
+        if state.unlogged.is_empty() && !for_memory {
+            return Ok(());
+        }
+        state.unlogged.take();
+        let few = state.layers.pieces() <= MOST_PIECES;
+        if few
+            && !state.unsaid
+            && state.is_scattered()
+            && let Some(frozen) = state.layers.freeze_new()
+        {
+            drop(state);
+            return self.pack(core, frozen);
+        }
+        let frozen = state.freeze(core);
+        drop(state);
+        self.splice(core, frozen)
+    }
+
+    /// Packs what is frozen and says so in the journal.
+    fn pack(&self, core: &Core, frozen: Frozen) -> Result<(), VaultError> {
+        let packed = core.vault.contents().pack(&frozen.edits);
+        let size = frozen.size;
+        drop(frozen);
+        let mut state = self.state();
+        let before = state.layers.bytes();
+        let logged = match packed {
+            Ok(packed) => {
+                let logged = state.log_packed(core, &packed, size);
+                state.layers.thaw_packed(packed);
+                state.unsaid |= logged.is_err();
+                logged
             }
-            state.unlogged.take();
-            state.layers.freeze()
+            Err(error) => {
+                state.layers.unfreeze();
+                Err(error.into())
+            }
         };
+        if logged.is_err() {
+            state.unlogged.tangle();
+        }
+        core.budget.changed(before, state.layers.bytes());
+        logged
+    }
+
+    /// Makes a content of everything and names it in the journal.
+    fn splice(&self, core: &Core, frozen: Option<Frozen>) -> Result<(), VaultError> {
         let made = match &frozen {
             Some(frozen) => core.vault.contents().splice(&frozen.under, &frozen.edits, frozen.size),
             None => Ok(self.state().layers.under().clone()),
         };
+        drop(frozen);
         let mut state = self.state();
         let before = state.layers.bytes();
         let logged = match made {
             Ok(content) => {
                 state.layers.thaw(content.clone());
-                state.log_working(core, &content)
+                let logged = state.log_working(core, &content);
+                state.unsaid = logged.is_err();
+                logged
             }
             Err(error) => {
                 state.layers.unfreeze();
@@ -215,7 +266,7 @@ impl File {
             let mut state = self.state();
             state.begin(core)?;
             state.unlogged.take();
-            let frozen = state.layers.freeze();
+            let frozen = state.freeze(core);
             (state.layers.under().clone(), frozen)
         };
         let contents = core.vault.contents();
@@ -230,7 +281,9 @@ impl File {
             Ok(content) => {
                 state.layers.thaw(content.clone());
                 state.layers.grow(to + length);
-                state.log_working(core, &content).map_err(Failure::from)
+                let logged = state.log_working(core, &content);
+                state.unsaid = logged.is_err();
+                logged.map_err(Failure::from)
             }
             Err(error) => {
                 state.layers.unfreeze();
@@ -268,8 +321,9 @@ impl File {
             }
             state.folding = state.run.take();
             state.unlogged.take();
+            state.unsaid = false;
             // Takes the edits away from what is written from now on.
-            let _ = state.layers.freeze();
+            let _ = state.freeze(core);
             state.written = None;
         }
         self.fold_working(core)
@@ -288,7 +342,7 @@ impl File {
         let _work = self.work.lock();
         let (under, frozen) = {
             let mut state = self.state();
-            let frozen = state.layers.freeze();
+            let frozen = state.freeze(core);
             (state.layers.under().clone(), frozen)
         };
         let Some(frozen) = frozen else { return Ok(under) };
@@ -372,10 +426,20 @@ impl FileState {
         self.layers.bytes()
     }
 
+    /// Whether what was written lies here and there, so that making a content of it rewrites much else.
+    pub(super) fn is_scattered(&self) -> bool {
+        self.layers.is_scattered()
+    }
+
     /// Lets go of what nobody can read any more; says how many bytes of memory that were.
     pub(super) fn discard(&mut self) -> u64 {
         let layers = std::mem::take(&mut self.layers);
         layers.bytes()
+    }
+
+    /// Of those, the bytes that a spill would take.
+    pub(super) fn new_bytes(&self) -> u64 {
+        self.layers.new_bytes()
     }
 
     /// Whether a worker has it in hand.
@@ -417,6 +481,14 @@ impl FileState {
             self.log_change_at(core, mtime, |vault, run, mtime| vault.log_truncate(run, size, mtime));
         }
         true
+    }
+
+    /// Hands all edits to a worker: [`Layers::freeze`].
+    fn freeze(&mut self, core: &Core) -> Option<Frozen> {
+        let before = self.layers.bytes();
+        let frozen = self.layers.freeze();
+        core.budget.changed(before, self.layers.bytes());
+        frozen
     }
 
     /// A change is about to be made: begins a run if there is none.
@@ -480,6 +552,14 @@ impl FileState {
         let in_order = self.unlogged.is_empty() && !self.layers.is_frozen();
         if !in_order || log(&core.vault, run, mtime).is_err() {
             self.unlogged.tangle();
+        }
+    }
+
+    fn log_packed(&mut self, core: &Core, packed: &Extents, size: u64) -> Result<(), VaultError> {
+        let mtime = self.modified.unwrap_or_else(|| core.now());
+        match &self.run {
+            Some(run) => core.vault.log_packed(run, packed, size, mtime),
+            None => Ok(()),
         }
     }
 

@@ -10,7 +10,7 @@
 //!
 //! Entries live as long as the kernel's lookups and the open file. Own lock, held for map accesses only.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bosr_mount::Inode;
@@ -66,6 +66,8 @@ impl Known {
 pub(super) struct Inodes {
     known: HashMap<u64, Known>,
     current: HashMap<Subject, u64>,
+    /// The numbers that have a file open: few beside all that the kernel knows.
+    open: HashSet<u64>,
     next: u64,
 }
 
@@ -77,6 +79,7 @@ impl Inodes {
         Inodes {
             known: HashMap::from([(Inode::ROOT.0, known)]),
             current: HashMap::from([(root, Inode::ROOT.0)]),
+            open: HashSet::new(),
             next: COUNTED,
         }
     }
@@ -138,6 +141,7 @@ impl Inodes {
         let known = self.known.get_mut(&inode.0)?;
         if known.file.is_none() {
             known.file = Some(open(known));
+            self.open.insert(inode.0);
         }
         known.file.clone()
     }
@@ -147,6 +151,7 @@ impl Inodes {
         if let Some(known) = self.known.get_mut(&inode.0) {
             known.file = None;
         }
+        self.open.remove(&inode.0);
         self.drop_if_unused(inode.0);
     }
 
@@ -196,7 +201,7 @@ impl Inodes {
 
     /// Every open file.
     pub(super) fn files(&self) -> Vec<Arc<File>> {
-        self.known.values().filter_map(|known| known.file.clone()).collect()
+        self.open.iter().filter_map(|number| self.known.get(number)?.file.clone()).collect()
     }
 
     fn drop_if_unused(&mut self, number: u64) {

@@ -1,25 +1,32 @@
 //! A file's bytes while it is being written: a content, and the edits over it that are not in a content yet.
 //!
-//! Two layers of edits: `top` takes new writes; `frozen` is what a worker is making a content of at this
-//! moment. Reading looks at top, frozen and the content, in this order. Pure: no vault, no clock.
+//! Three layers of edits: `top` takes new writes; `frozen` is what a worker has in hand at this moment; `packed`
+//! is what was put away into objects until there is time to make a content of it. Reading looks at top, frozen,
+//! packed and the content, in this order. Pure: no vault, no clock.
+//!
+//! A worker either makes a content of everything ([`freeze`](Layers::freeze)), or packs what is new
+//! ([`freeze_new`](Layers::freeze_new)).
 //!
 //! Invariant: whatever lies at or past `size` is not read, and reads as zeros once the file grows over it.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::vault::contents::{Content, Extent, Extents};
+use bytes::Bytes;
+
+use crate::vault::contents::{Content, Extent, Extents, MIN_CHUNK, Stored};
 
 /// The bytes of an open file.
 #[derive(Debug, Default)]
 pub(super) struct Layers {
     under: Content,
+    packed: Extents,
     frozen: Option<(Arc<Extents>, u64)>,
     top: Extents,
     size: u64,
 }
 
-/// What a worker makes a content of: `under` with the edits made on it, `size` bytes long.
+/// What a worker has in hand: `under` with the edits made on it, `size` bytes long.
 #[derive(Debug, Clone)]
 pub(super) struct Frozen {
     /// The content below.
@@ -44,13 +51,14 @@ pub(super) struct ReadPlan {
 enum Patch {
     Bytes(Vec<u8>),
     Zeros(usize),
+    Stored(Stored),
 }
 
 impl Layers {
     /// The bytes of `content`.
     pub(super) fn over(content: Content) -> Self {
         let size = content.len();
-        Layers { under: content, frozen: None, top: Extents::new(), size }
+        Layers { under: content, size, ..Layers::default() }
     }
 
     /// The file's length in bytes.
@@ -60,12 +68,29 @@ impl Layers {
 
     /// Bytes of memory that the edits take.
     pub(super) fn bytes(&self) -> u64 {
-        self.top.bytes() + self.frozen.as_ref().map_or(0, |(frozen, _)| frozen.bytes())
+        let frozen = self.frozen.as_ref().map_or(0, |(frozen, _)| frozen.weight());
+        self.top.weight() + frozen + self.packed.weight()
+    }
+
+    /// Of those, the bytes that no worker has in hand and that were not packed.
+    pub(super) fn new_bytes(&self) -> u64 {
+        self.top.bytes()
+    }
+
+    /// Whether the new edits are many small ones.
+    pub(super) fn is_scattered(&self) -> bool {
+        self.top.bytes() < self.top.pieces() as u64 * MIN_CHUNK as u64
+    }
+
+    /// How many edits there are that no worker has in hand.
+    pub(super) fn pieces(&self) -> usize {
+        self.top.pieces() + self.packed.pieces()
     }
 
     /// Whether there is nothing but the content.
     pub(super) fn is_clean(&self) -> bool {
-        self.top.is_empty() && self.frozen.is_none() && self.size == self.under.len()
+        let edited = !self.top.is_empty() || !self.packed.is_empty() || self.frozen.is_some();
+        !edited && self.size == self.under.len()
     }
 
     /// Whether a worker is making a content of the lower edits.
@@ -88,7 +113,8 @@ impl Layers {
     pub(super) fn resize(&mut self, size: u64) {
         if size < self.size {
             self.top.truncate(size);
-            let below = self.frozen.as_ref().map_or(0, |(frozen, _)| frozen.end()).max(self.under.len());
+            let frozen = self.frozen.as_ref().map_or(0, |(frozen, _)| frozen.end());
+            let below = frozen.max(self.packed.end()).max(self.under.len());
             self.top.insert_hole(size, below.saturating_sub(size));
         }
         self.size = size;
@@ -105,15 +131,17 @@ impl Layers {
     /// How to read up to `length` bytes at `offset`.
     pub(super) fn plan(&self, offset: u64, length: u64) -> ReadPlan {
         let range = offset.min(self.size)..offset.saturating_add(length).min(self.size);
-        let covers = |edits: &Extents| edits.covers(range.clone());
-        let hidden = covers(&self.top) || self.frozen.as_ref().is_some_and(|(frozen, _)| covers(frozen));
+        let frozen = self.frozen.as_ref().map(|(frozen, _)| &**frozen);
+        let layers = || [Some(&self.packed), frozen, Some(&self.top)].into_iter().flatten();
+        let hidden = layers().any(|edits| edits.covers(range.clone()));
         let under = (!hidden && range.start < self.under.len()).then(|| self.under.clone());
         let mut over = Vec::new();
-        for layer in self.frozen.as_ref().map(|(frozen, _)| &**frozen).into_iter().chain([&self.top]) {
+        for layer in layers() {
             over.extend(layer.within(range.clone()).map(|(at, extent)| {
                 let patch = match extent {
                     Extent::Bytes(bytes) => Patch::Bytes(bytes.to_vec()),
                     Extent::Hole(len) => Patch::Zeros(len as usize),
+                    Extent::Stored(stored) => Patch::Stored(stored),
                 };
                 ((at - range.start) as usize, patch)
             }));
@@ -121,15 +149,28 @@ impl Layers {
         ReadPlan { range, under, over }
     }
 
-    /// Hands the edits to a worker, or again what it could not finish; `None` if there are none. One worker
+    /// Hands all edits to a worker, or again what it could not finish; `None` if there are none. One worker
     /// at a time; it ends with [`thaw`](Self::thaw) or [`unfreeze`](Self::unfreeze).
     pub(super) fn freeze(&mut self) -> Option<Frozen> {
         if self.is_clean() {
             return None;
         }
-        let (edits, size) =
-            self.frozen.get_or_insert_with(|| (Arc::new(std::mem::take(&mut self.top)), self.size)).clone();
-        Some(Frozen { under: self.under.clone(), edits, size })
+        if self.frozen.is_none() {
+            let mut edits = std::mem::take(&mut self.packed);
+            edits.absorb(std::mem::take(&mut self.top));
+            self.frozen = Some((Arc::new(edits), self.size));
+        }
+        self.frozen()
+    }
+
+    /// Hands the edits that were not packed to a worker; `None` if there are none, or if a worker has edits in
+    /// hand already. It ends with [`thaw_packed`](Self::thaw_packed) or [`unfreeze`](Self::unfreeze).
+    pub(super) fn freeze_new(&mut self) -> Option<Frozen> {
+        if self.frozen.is_some() || self.top.is_empty() {
+            return None;
+        }
+        self.frozen = Some((Arc::new(std::mem::take(&mut self.top)), self.size));
+        self.frozen()
     }
 
     /// What a worker has in hand.
@@ -142,7 +183,7 @@ impl Layers {
     pub(super) fn written(&self, range: Range<u64>) -> impl Iterator<Item = (u64, &[u8])> {
         self.top.within(range).filter_map(|(at, extent)| match extent {
             Extent::Bytes(bytes) => Some((at, bytes)),
-            Extent::Hole(_) => None,
+            Extent::Hole(_) | Extent::Stored(_) => None,
         })
     }
 
@@ -158,11 +199,17 @@ impl Layers {
         self.size = self.size.max(size);
     }
 
-    /// What was frozen could not be made a content of: it goes back under what came since.
+    /// What was frozen is `packed` now.
+    pub(super) fn thaw_packed(&mut self, packed: Extents) {
+        self.frozen = None;
+        self.packed.absorb(packed);
+    }
+
+    /// The worker could not do it: what was frozen goes back under what came since.
     pub(super) fn unfreeze(&mut self) {
         if let Some((frozen, _)) = self.frozen.take() {
             let mut edits = Arc::unwrap_or_clone(frozen);
-            edits.merge(&self.top);
+            edits.absorb(std::mem::take(&mut self.top));
             self.top = edits;
         }
     }
@@ -174,12 +221,23 @@ impl ReadPlan {
         (self.range.end - self.range.start) as usize
     }
 
+    /// Whether all of it is in memory, if the content below is.
+    pub(super) fn is_in_memory(&self) -> bool {
+        !self.over.iter().any(|(_, patch)| matches!(patch, Patch::Stored(_)))
+    }
+
     /// The bytes, from those of the content below (fewer than the range where the content ends before).
-    pub(super) fn finish(self, mut below: Vec<u8>) -> Vec<u8> {
+    /// `fetch` gives what was packed.
+    pub(super) fn finish<E>(
+        self,
+        mut below: Vec<u8>,
+        fetch: impl Fn(&Stored) -> Result<Bytes, E>,
+    ) -> Result<Vec<u8>, E> {
         below.resize(self.length(), 0);
         for (at, patch) in self.over {
             match patch {
                 Patch::Bytes(bytes) => put(&mut below, at, &bytes),
+                Patch::Stored(stored) => put(&mut below, at, &fetch(&stored)?),
                 Patch::Zeros(len) => {
                     if let Some(target) = below.get_mut(at..at + len) {
                         target.fill(0);
@@ -187,7 +245,7 @@ impl ReadPlan {
                 }
             }
         }
-        below
+        Ok(below)
     }
 }
 
@@ -202,6 +260,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::crypto::ObjectId;
 
     #[derive(Debug, Clone)]
     enum Step {
@@ -211,6 +270,8 @@ mod tests {
         Freeze,
         Thaw,
         Unfreeze,
+        Pack,
+        FinishPack,
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -221,6 +282,8 @@ mod tests {
             1 => Just(Step::Freeze),
             1 => Just(Step::Thaw),
             1 => Just(Step::Unfreeze),
+            1 => Just(Step::Pack),
+            1 => Just(Step::FinishPack),
         ];
         proptest::collection::vec(step, 0..40)
     }
@@ -237,21 +300,58 @@ mod tests {
         if bytes.is_empty() { Content::Empty } else { Content::Inline(bytes) }
     }
 
-    fn made(frozen: &Frozen) -> Content {
+    /// Stands for the store: packs by number.
+    type Packs = Vec<Vec<u8>>;
+
+    fn fetch(packs: &Packs, stored: &Stored) -> Vec<u8> {
+        let pack = &packs[usize::from(stored.chunk.0[0])];
+        assert_eq!(pack.len(), stored.chunk_len as usize);
+        pack[stored.at as usize..][..stored.len as usize].to_vec()
+    }
+
+    /// Packs edits: all bytes of one time into one pack.
+    fn pack(packs: &mut Packs, edits: &Extents) -> Extents {
+        let chunk = ObjectId([packs.len() as u8; 32]);
+        let bytes =
+            |extent: &Extent<'_>| if let Extent::Bytes(bytes) = extent { bytes.to_vec() } else { vec![] };
+        let all: Vec<u8> = edits.iter().flat_map(|(_, extent)| bytes(&extent)).collect();
+        let chunk_len = all.len() as u32;
+        let (mut packed, mut at) = (Extents::new(), 0);
+        for (offset, extent) in edits.iter() {
+            match extent {
+                Extent::Bytes(bytes) => {
+                    let len = bytes.len() as u32;
+                    packed.insert_stored(offset, Stored { chunk, chunk_len, at, len });
+                    at += len;
+                }
+                Extent::Hole(len) => packed.insert_hole(offset, len),
+                Extent::Stored(stored) => packed.insert_stored(offset, stored),
+            }
+        }
+        packs.push(all);
+        packed
+    }
+
+    fn made(packs: &Packs, frozen: &Frozen) -> Content {
         let mut bytes = bytes_of(&frozen.under);
         bytes.resize((frozen.size as usize).max(bytes.len()).max(frozen.edits.end() as usize), 0);
         frozen.edits.overlay(0, &mut bytes);
+        for (at, extent) in frozen.edits.iter() {
+            if let Extent::Stored(stored) = extent {
+                put(&mut bytes, at as usize, &fetch(packs, &stored));
+            }
+        }
         bytes.resize(frozen.size as usize, 0);
         content(bytes)
     }
 
-    fn read(layers: &Layers, offset: u64, length: u64) -> Vec<u8> {
+    fn read(packs: &Packs, layers: &Layers, offset: u64, length: u64) -> Vec<u8> {
         let plan = layers.plan(offset, length);
         let from = plan.range.start as usize;
         let below = plan.under.as_ref().map(bytes_of).unwrap_or_default();
         let upto = below.len().min(plan.range.end as usize);
         let below = below.get(from..upto).unwrap_or_default().to_vec();
-        plan.finish(below)
+        plan.finish(below, |stored| Ok::<_, ()>(fetch(packs, stored).into())).unwrap()
     }
 
     proptest! {
@@ -260,6 +360,8 @@ mod tests {
             let mut plain = start.clone();
             let mut layers = Layers::over(content(start));
             let mut frozen = None;
+            let mut packing = None;
+            let mut packs = Packs::new();
             for step in steps {
                 match step {
                     Step::Write(at, data) => {
@@ -279,14 +381,25 @@ mod tests {
                         }
                         layers.punch(at, len);
                     }
-                    Step::Freeze if frozen.is_none() => frozen = layers.freeze(),
-                    Step::Thaw => if let Some(frozen) = frozen.take() { layers.thaw(made(&frozen)) },
-                    Step::Unfreeze => if frozen.take().is_some() { layers.unfreeze() },
-                    Step::Freeze => {}
+                    Step::Freeze if frozen.is_none() && packing.is_none() => frozen = layers.freeze(),
+                    Step::Thaw => if let Some(frozen) = frozen.take() { layers.thaw(made(&packs, &frozen)) },
+                    Step::Unfreeze => {
+                        if frozen.take().is_some() || packing.take().is_some() {
+                            layers.unfreeze();
+                        }
+                    }
+                    Step::Pack if frozen.is_none() && packing.is_none() => packing = layers.freeze_new(),
+                    Step::FinishPack => {
+                        if let Some(frozen) = packing.take() {
+                            layers.thaw_packed(pack(&mut packs, &frozen.edits));
+                        }
+                    }
+                    Step::Freeze | Step::Pack => {}
                 }
                 prop_assert_eq!(layers.size(), plain.len() as u64);
-                prop_assert_eq!(&read(&layers, 0, 1000), &plain);
-                prop_assert_eq!(&read(&layers, 50, 30)[..], &plain[plain.len().min(50)..plain.len().min(80)]);
+                prop_assert_eq!(&read(&packs, &layers, 0, 1000), &plain);
+                let some = &plain[plain.len().min(50)..plain.len().min(80)];
+                prop_assert_eq!(&read(&packs, &layers, 50, 30)[..], some);
             }
         }
     }

@@ -11,9 +11,9 @@
 use std::borrow::Cow;
 
 use super::changes::Origin;
-use super::contents::Content;
+use super::contents::{Content, Extents};
 use super::error::{Result, VaultError};
-use super::journal::{DirtyChange, DirtyId, DirtyRun, Ends};
+use super::journal::{DirtyChange, DirtyId, DirtyRun, Ends, Packed};
 use super::missing::Shown;
 use super::vault::{DIRTY_SHARE, Vault};
 use super::{AttrPatch, Data, Delta, NodeId, Write};
@@ -63,6 +63,17 @@ impl Vault {
     /// As [`Vault::log_extent`].
     pub fn log_working(&self, run: &DirtyRun, content: &Content, mtime: WallNanos) -> Result<()> {
         let change = DirtyChange::Working { content: content.clone() };
+        self.log_dirty(run, change, mtime, self.store.position())
+    }
+
+    /// Journals that everything written and not journalled so far is in `packed`, whose bytes are in the log
+    /// already ([`super::contents::Contents::pack`]), and that the file is `size` bytes long. A sync makes the
+    /// log durable before this entry.
+    ///
+    /// # Errors
+    /// As [`Vault::log_extent`].
+    pub fn log_packed(&self, run: &DirtyRun, packed: &Extents, size: u64, mtime: WallNanos) -> Result<()> {
+        let change = DirtyChange::Packed(Packed::of(packed, size)?);
         self.log_dirty(run, change, mtime, self.store.position())
     }
 

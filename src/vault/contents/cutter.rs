@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::ContentsError;
 use super::chunker::Chunker;
-use super::limits::{MAX_CHUNK, MIN_HOLE};
+use super::limits::{MAX_CHUNK, MIN_CHUNK, MIN_HOLE};
 use super::source::{Run, Source};
 
 /// Zeros of a hole that are written out all the same, so that the chunker sees beyond the chunk before it as
@@ -94,6 +94,9 @@ impl<'a, S: Source> Cutter<'a, S> {
             if self.buf.len() >= MAX_CHUNK || cut + 2 <= self.buf.len() || !self.grow()? {
                 return Ok(cut);
             }
+            // Cutting begins anew with what there is: not for every few bytes that a source gives.
+            let enough = (self.buf.len() + self.buf.len() / 8).max(MIN_CHUNK + 2);
+            while self.buf.len() < enough && self.grow()? {}
         }
     }
 

@@ -1,11 +1,29 @@
-//! Edits of a file not yet part of its content: a map from offsets to bytes or holes.
+//! Edits of a file not yet part of its content: a map from offsets to bytes, holes, or bytes kept in an object.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::crypto::ObjectId;
+
 /// Bytes written one after another grow one piece up to this length, so that neither growing nor cutting a
 /// piece ever moves much.
 const PIECE_MAX: usize = 1024 * 1024;
+
+/// What a piece takes of memory beside its bytes, roughly.
+const PIECE_COST: u64 = 64;
+
+/// Bytes of an edit that lie in an object until they are part of a content ([`super::Contents::pack`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The object, a chunk.
+    pub chunk: ObjectId,
+    /// Bytes of the whole chunk.
+    pub chunk_len: u32,
+    /// Where in it they begin.
+    pub at: u32,
+    /// How many they are.
+    pub len: u32,
+}
 
 /// One edit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +32,8 @@ pub enum Extent<'a> {
     Bytes(&'a [u8]),
     /// So many zeros.
     Hole(u64),
+    /// These bytes of an object.
+    Stored(Stored),
 }
 
 impl Extent<'_> {
@@ -22,6 +42,7 @@ impl Extent<'_> {
         match self {
             Extent::Bytes(bytes) => bytes.len() as u64,
             Extent::Hole(len) => *len,
+            Extent::Stored(stored) => stored.len.into(),
         }
     }
 
@@ -31,7 +52,7 @@ impl Extent<'_> {
     }
 }
 
-/// A map from offsets to bytes or holes, in order, without overlaps; what is inserted later wins.
+/// A map from offsets to what is written there, in order, without overlaps; what is inserted later wins.
 ///
 /// Small writes anywhere and long runs of appends both cost a map access and one copy of the bytes.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +65,7 @@ pub struct Extents {
 enum Piece {
     Bytes(Vec<u8>),
     Hole(u64),
+    Stored(Stored),
 }
 
 impl Piece {
@@ -55,6 +77,7 @@ impl Piece {
         match self {
             Piece::Bytes(bytes) => Extent::Bytes(bytes),
             Piece::Hole(len) => Extent::Hole(*len),
+            Piece::Stored(stored) => Extent::Stored(*stored),
         }
     }
 
@@ -66,6 +89,12 @@ impl Piece {
                 let rest = *len - at;
                 *len = at;
                 Piece::Hole(rest)
+            }
+            Piece::Stored(stored) => {
+                let at = at as u32;
+                let rest = Stored { at: stored.at + at, len: stored.len - at, ..*stored };
+                stored.len = at;
+                Piece::Stored(rest)
             }
         }
     }
@@ -82,9 +111,14 @@ impl Extents {
         self.pieces.is_empty()
     }
 
-    /// How many bytes of memory the edits carry; holes carry none.
+    /// How many bytes of files the edits carry in memory.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// How much memory the edits take, roughly.
+    pub fn weight(&self) -> u64 {
+        self.bytes + self.pieces.len() as u64 * PIECE_COST
     }
 
     /// How many pieces there are.
@@ -100,7 +134,7 @@ impl Extents {
     /// Writes `bytes` at `offset`.
     pub fn insert(&mut self, offset: u64, bytes: &[u8]) {
         let end = offset.saturating_add(bytes.len() as u64);
-        self.clear_holes(offset..end);
+        self.clear_for_bytes(offset..end);
         // Bytes over bytes are copied in place; only what falls between pieces makes new ones.
         let mut gaps = Vec::new();
         let mut at = offset;
@@ -138,12 +172,32 @@ impl Extents {
         }
     }
 
+    /// Makes the bytes at `offset` those of an object.
+    pub fn insert_stored(&mut self, offset: u64, stored: Stored) {
+        self.remove(offset..offset.saturating_add(stored.len.into()));
+        if stored.len > 0 {
+            self.pieces.insert(offset, Piece::Stored(stored));
+        }
+    }
+
+    /// Makes the edits of `later` on top of these, without copying bytes.
+    pub fn absorb(&mut self, later: Extents) {
+        for (offset, piece) in later.pieces {
+            self.remove(offset..offset.saturating_add(piece.len()));
+            if let Piece::Bytes(bytes) = &piece {
+                self.bytes += bytes.len() as u64;
+            }
+            self.pieces.insert(offset, piece);
+        }
+    }
+
     /// Makes the edits of `later` on top of these.
     pub fn merge(&mut self, later: &Extents) {
         for (offset, extent) in later.iter() {
             match extent {
                 Extent::Bytes(bytes) => self.insert(offset, bytes),
                 Extent::Hole(len) => self.insert_hole(offset, len),
+                Extent::Stored(stored) => self.insert_stored(offset, stored),
             }
         }
     }
@@ -168,7 +222,8 @@ impl Extents {
         }
     }
 
-    /// Writes what the edits say over `buf`, which holds the file's bytes from `offset` on.
+    /// Writes what the edits say over `buf`, which holds the file's bytes from `offset` on. What is kept in
+    /// objects stays as it is.
     pub fn overlay(&self, offset: u64, buf: &mut [u8]) {
         let end = offset.saturating_add(buf.len() as u64);
         for (at, extent) in self.within(offset..end) {
@@ -177,6 +232,7 @@ impl Extents {
             match extent {
                 Extent::Bytes(bytes) => target.copy_from_slice(bytes),
                 Extent::Hole(_) => target.fill(0),
+                Extent::Stored(_) => {}
             }
         }
     }
@@ -214,14 +270,15 @@ impl Extents {
             .filter(move |(at, piece)| at.saturating_add(piece.len()) > range.start && !range.is_empty())
     }
 
-    fn clear_holes(&mut self, range: Range<u64>) {
-        let holes: Vec<Range<u64>> = self
+    /// Forgets what is within `range` and is no bytes in memory.
+    fn clear_for_bytes(&mut self, range: Range<u64>) {
+        let others: Vec<Range<u64>> = self
             .touching(range.clone())
-            .filter(|(_, piece)| matches!(piece, Piece::Hole(_)))
+            .filter(|(_, piece)| !matches!(piece, Piece::Bytes(_)))
             .map(|(at, piece)| (*at).max(range.start)..(at + piece.len()).min(range.end))
             .collect();
-        for hole in holes {
-            self.remove(hole);
+        for other in others {
+            self.remove(other);
         }
     }
 
@@ -259,6 +316,9 @@ fn cut<'a>(at: u64, extent: Extent<'a>, range: &Range<u64>) -> Option<(u64, Exte
     let part = match extent {
         Extent::Bytes(bytes) => Extent::Bytes(bytes.get((from - at) as usize..(to - at) as usize)?),
         Extent::Hole(_) => Extent::Hole(to - from),
+        Extent::Stored(stored) => {
+            Extent::Stored(Stored { at: stored.at + (from - at) as u32, len: (to - from) as u32, ..stored })
+        }
     };
     Some((from, part))
 }

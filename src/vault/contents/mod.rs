@@ -23,6 +23,7 @@ mod error;
 mod extents;
 mod limits;
 mod list;
+mod pack;
 mod read;
 mod rope;
 mod source;
@@ -50,7 +51,7 @@ use crate::trie::recent::Recent;
 
 pub use content::Content;
 pub use error::ContentsError;
-pub use extents::{Extent, Extents};
+pub use extents::{Extent, Extents, Stored};
 pub use limits::{
     AVERAGE_CHUNK, INLINE_MAX, LIST_BITS, MAX_CHUNK, MAX_DEPTH, MAX_LEN, MAX_LIST, MIN_CHUNK, MIN_HOLE,
     MIN_LIST,

@@ -1,11 +1,12 @@
 //! A content to be made, as stretches of others: of old contents, of edits, of zeros.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
 use super::source::{Run, Source};
-use super::{Content, ContentsError, Extent, Extents, Shared};
+use super::{Content, ContentsError, Extent, Extents, Shared, Stored};
 use crate::crypto::ObjectId;
 
 /// How much of a chunk is looked at, in bytes, to see where the one before it ends: one sealed segment.
@@ -13,6 +14,10 @@ const GLANCE: u64 = 32 * 1024;
 
 /// How many chunks in a row are glanced at before it is assumed that all of each will be needed.
 const GLANCES: u8 = 2;
+
+/// How many packs of edits are kept whole. The edits of one time are packed in the order of the file, so as many
+/// packs are in use at once as there were times.
+const PACKS: usize = 64;
 
 /// Where the bytes of a stretch come from.
 #[derive(Clone, Copy)]
@@ -86,15 +91,17 @@ impl<'a> Rope<'a> {
     }
 }
 
-/// Reads chunks of old contents, and keeps the last.
+/// Reads chunks of old contents, and keeps the last; and edits that were packed.
 pub(super) struct ChunkReader<'a> {
     pub(super) shared: &'a Shared,
     last: RefCell<Option<(ObjectId, Bytes)>>,
+    /// Those used last at the end.
+    packs: RefCell<VecDeque<(ObjectId, Bytes)>>,
 }
 
 impl<'a> ChunkReader<'a> {
     pub(super) fn new(shared: &'a Shared) -> Self {
-        ChunkReader { shared, last: RefCell::new(None) }
+        ChunkReader { shared, last: RefCell::default(), packs: RefCell::default() }
     }
 
     /// The whole chunk, of `len` bytes.
@@ -104,6 +111,26 @@ impl<'a> ChunkReader<'a> {
         }
         let bytes = self.shared.chunk_part(id, len, 0..len)?;
         *self.last.borrow_mut() = Some((id, bytes.clone()));
+        Ok(bytes)
+    }
+
+    /// The bytes of an edit that was packed.
+    fn stored(&self, stored: &Stored) -> Result<Bytes, ContentsError> {
+        let mut packs = self.packs.borrow_mut();
+        let known = packs.iter().rposition(|(id, _)| *id == stored.chunk).and_then(|at| packs.remove(at));
+        let pack = match known {
+            Some(pack) => pack,
+            None => {
+                let len = u64::from(stored.chunk_len);
+                (stored.chunk, self.shared.chunk_part(stored.chunk, len, 0..len)?)
+            }
+        };
+        let end = (stored.at as usize).saturating_add(stored.len as usize).min(pack.1.len());
+        let bytes = pack.1.slice((stored.at as usize).min(end)..end);
+        packs.push_back(pack);
+        if packs.len() > PACKS {
+            packs.pop_front();
+        }
         Ok(bytes)
     }
 
@@ -184,6 +211,10 @@ impl Source for RopeSource<'_, '_> {
             Origin::Edits(edits) => match edits.within(self.at..stretch.end).next() {
                 Some((_, Extent::Bytes(bytes))) => Ok(self.give(bytes, buf)),
                 Some((_, Extent::Hole(len))) => Ok(self.give_zeros(len)),
+                Some((_, Extent::Stored(stored))) => {
+                    let bytes = self.chunks.stored(&stored)?;
+                    Ok(self.give(&bytes, buf))
+                }
                 None => Ok(Run::End),
             },
         }

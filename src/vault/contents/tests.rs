@@ -4,6 +4,7 @@ mod edits;
 mod extents;
 mod formats;
 mod objects;
+mod packs;
 mod sparse;
 
 use std::sync::Arc;

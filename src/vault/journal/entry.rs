@@ -10,6 +10,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::packed::Packed;
 use crate::ambient::WallNanos;
 use crate::vault::error::{Result, VaultError};
 use crate::vault::missing::Shown;
@@ -105,6 +106,8 @@ pub enum DirtyChange<'a> {
         /// The whole content of the file.
         content: Content,
     },
+    /// Everything written and not journalled so far is in objects in the log.
+    Packed(Packed),
 }
 
 impl DirtyChange<'_> {
@@ -117,6 +120,7 @@ impl DirtyChange<'_> {
             DirtyChange::Truncate { size } => DirtyChange::Truncate { size },
             DirtyChange::Punch { offset, length } => DirtyChange::Punch { offset, length },
             DirtyChange::Working { content } => DirtyChange::Working { content },
+            DirtyChange::Packed(packed) => DirtyChange::Packed(packed),
         }
     }
 
@@ -160,6 +164,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::crypto::ObjectId;
+    use crate::vault::contents::{Extents, Stored};
     use crate::vault::{Kind, NodeChange, ReplicaId, Stamp};
 
     fn stamp(lamport: u64) -> Stamp {
@@ -180,6 +186,13 @@ mod tests {
             any::<u64>().prop_map(|size| DirtyChange::Truncate { size }),
             any::<(u64, u64)>().prop_map(|(offset, length)| DirtyChange::Punch { offset, length }),
             Just(DirtyChange::Working { content: Content::Hole { len: 1 << 30 } }),
+            (any::<(u64, u32, u32)>(), any::<u32>()).prop_map(|((size, at, len), hole)| {
+                let mut edits = Extents::new();
+                edits.insert_hole(7, hole.into());
+                let stored = Stored { chunk: ObjectId([3; 32]), chunk_len: 5, at: at / 2, len: len / 2 };
+                edits.insert_stored(1 << 40, stored);
+                DirtyChange::Packed(Packed::of(&edits, size).unwrap())
+            }),
         ]
     }
 
@@ -244,6 +257,13 @@ mod tests {
         let change = DirtyChange::Extent { offset: 1, bytes: Cow::Borrowed(b"ab") };
         let dirty = Entry::Dirty { run: DirtyId(3), change, mtime: -1 };
         assert_eq!(dirty.encode().unwrap(), [1, 2, 3, 0, 1, 2, b'a', b'b', 1]);
+        let mut edits = Extents::new();
+        edits.insert_hole(1, 2);
+        edits.insert_stored(3, Stored { chunk: ObjectId([8; 32]), chunk_len: 9, at: 4, len: 5 });
+        let change = DirtyChange::Packed(Packed::of(&edits, 300).unwrap());
+        let dirty = Entry::Dirty { run: DirtyId(3), change, mtime: -1 };
+        let packed = [vec![1, 2, 3, 4, 0xac, 0x02, 1, 1, 2, 1], vec![8; 32], vec![9, 1, 3, 4, 5, 1]].concat();
+        assert_eq!(dirty.encode().unwrap(), packed);
         let end = Entry::Operation { delta: None, folds: None, drops: vec![DirtyId(3)] };
         assert_eq!(end.encode().unwrap(), [1, 0, 0, 0, 1, 3]);
     }

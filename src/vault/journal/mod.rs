@@ -6,10 +6,12 @@
 
 mod dirty;
 mod entry;
+mod packed;
 mod replay;
 mod writer;
 
 pub use dirty::DirtyRun;
 pub use entry::{Base, DirtyChange, DirtyId, Entry, Folded, MAX_ENTRY_BYTES};
+pub use packed::Packed;
 pub(super) use replay::{Leftover, Replay};
 pub(super) use writer::{Ends, Journal, JournalMark};

@@ -135,6 +135,10 @@ impl Edited {
             }
             DirtyChange::Punch { offset, length } => self.extents.insert_hole(*offset, *length),
             DirtyChange::Working { content } => *self = Edited::over(content.clone()),
+            DirtyChange::Packed(packed) => {
+                packed.make(&mut self.extents);
+                self.make(&DirtyChange::Truncate { size: packed.size() });
+            }
         }
     }
 }

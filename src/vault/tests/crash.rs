@@ -152,6 +152,21 @@ fn work(vault: &Arc<Vault>, peer: &Arc<Vault>, record: &mut Record) -> Result<()
     }
     vault.sync()?;
     record.synced();
+
+    // Many writes at once, their bytes put away; then one more.
+    let mut edits = Extents::new();
+    for n in 0..3 {
+        bytes[n * 20_000..][..2].copy_from_slice(b"??");
+        edits.insert(n as u64 * 20_000, b"??");
+    }
+    bytes.truncate(65_000);
+    record.write(a, &bytes);
+    vault.log_packed(&last, &vault.contents().pack(&edits)?, 65_000, 11)?;
+    bytes[1] = b'.';
+    record.write(a, &bytes);
+    vault.log_extent(&last, 1, b".", 12)?;
+    vault.sync()?;
+    record.synced();
     Ok(())
 }
 

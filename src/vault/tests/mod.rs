@@ -21,6 +21,7 @@ use crate::merge::merge_commit;
 use crate::store::disk::fault::{Dice, FaultDisk};
 use crate::store::{Options, Store};
 use crate::trie::{Child, inspect};
+use crate::vault::contents::Extents;
 
 /// The keys of one vault; every host gets its own device.
 static FIRST: LazyLock<(VaultFile, Keyring)> = LazyLock::new(|| {

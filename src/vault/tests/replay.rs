@@ -94,6 +94,32 @@ fn working_content_stands_for_what_was_written_before_it() {
 }
 
 #[test]
+fn packed_writes_lie_over_what_was_written_before_them() {
+    let host = Host::new(1);
+    let vault = host.create("a");
+    let node = put(&vault, "/f", &noise(1, 200_000));
+    let run = vault.begin_run(node, shown(&vault, &node));
+    vault.log_extent(&run, 10, b"before", 5).unwrap();
+    let mut edits = Extents::new();
+    edits.insert(13, b"packed");
+    edits.insert(150_000, &noise(2, 9_000));
+    edits.insert_hole(5_000, 100);
+    let packed = vault.contents().pack(&edits).unwrap();
+    vault.log_packed(&run, &packed, 180_000, 6).unwrap();
+    vault.log_extent(&run, 15, b"!", 7).unwrap();
+    vault.sync().unwrap();
+    let mut expected = noise(1, 200_000);
+    expected[10..13].copy_from_slice(b"bef");
+    expected[13..19].copy_from_slice(b"pa!ked");
+    expected[150_000..159_000].copy_from_slice(&noise(2, 9_000));
+    expected[5_000..5_100].fill(0);
+    expected.truncate(180_000);
+    let again = cut(&host, Loss::Drop).open();
+    assert_eq!(get(&again, "/f"), expected);
+    check(&again);
+}
+
+#[test]
 fn a_run_that_follows_one_being_folded_is_no_conflict_with_it() {
     let host = Host::new(1);
     for folded in [false, true] {
