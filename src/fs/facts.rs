@@ -46,9 +46,9 @@ impl Facts {
         if node.kind == Kind::Directory {
             return Facts::directory(tree, subject);
         }
-        let attr = tree.attr(&id)?;
+        let attr = node.shown_attr();
         match subject {
-            Subject::Node(_) => Facts::of_node(core, tree, &node, subject, attr),
+            Subject::Node(_) => Facts::of_node(core, &node, subject, attr),
             Subject::Tombstone(_, stamp) => {
                 let data = node.data.at(&stamp).ok_or(VaultError::NotFound)?;
                 let attr = Attr { mode: 0o444, ..attr };
@@ -57,18 +57,12 @@ impl Facts {
         }
     }
 
-    fn of_node(
-        core: &Core,
-        tree: &Tree,
-        node: &Node,
-        subject: Subject,
-        attr: Attr,
-    ) -> Result<Facts, VaultError> {
+    fn of_node(core: &Core, node: &Node, subject: Subject, attr: Attr) -> Result<Facts, VaultError> {
         let latest = || node.data.winner();
         let (stamp, data) = own_version(node).or_else(latest).ok_or(VaultError::NotFound)?;
         let facts = Facts::of_data(subject, stamp, data, attr, node);
-        Ok(match core.vault.content_shown(tree, &subject.node())? {
-            Some(shown) => Facts { size: shown.content.len(), shows: incarnation(&shown), ..facts },
+        Ok(match core.vault.incarnation_shown(&subject.node(), node) {
+            Some((shows, size)) => Facts { size, shows, ..facts },
             None => facts,
         })
     }

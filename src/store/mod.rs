@@ -36,6 +36,7 @@ mod objects;
 mod opening;
 mod options;
 mod position;
+pub(crate) mod recent;
 mod recovery;
 mod upkeep;
 
@@ -54,8 +55,9 @@ use self::index::{Index, Place};
 use self::journal::Journal;
 use self::locals::Locals;
 use self::log::Log;
+use self::recent::Recent;
 use crate::ambient::Ambient;
-use crate::crypto::{Keyring, ObjectId, ObjectKind};
+use crate::crypto::{Keyring, ObjectHeader, ObjectId, ObjectKind};
 use disk::Space;
 
 pub use budget::Reservation;
@@ -107,6 +109,8 @@ pub struct Store {
     locals: RwLock<Locals>,
     keyring: RwLock<Arc<Keyring>>,
     budget: Arc<Budget>,
+    /// Where objects read lately lie, with their headers: what a second read of one need not look up.
+    headers: Recent<(Place, ObjectHeader)>,
     /// Objects whose frames turned out to be damaged: as good as missing, until they are stored again.
     damaged: RwLock<HashSet<ObjectId>>,
     /// Held while a failed index is made good.

@@ -1,11 +1,18 @@
 //! Objects: put in once, read by id.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::index::Place;
 use super::log::{FRAME_HEADER_LEN, FrameHeader};
 use super::{Damage, DamageKind, LogPosition, Store, StoreError};
 use crate::crypto::{self, CryptoError, ObjectHeader, ObjectId, ObjectKind, SealedObject};
+
+/// What a header kept in memory counts, in bytes.
+const HEADER_BYTES: usize = 256;
+
+/// What all of them may come to: those of some 2 GB of chunks.
+pub(super) const HEADERS_BYTES: usize = 8192 * HEADER_BYTES;
 
 impl Store {
     /// Stores an object, unless it is here, and gives its id. Durable once the log is synced up to a
@@ -64,6 +71,7 @@ impl Store {
             self.index.note(id, Place { position, body_len }, again)
         })?;
         if again {
+            self.headers.forget(&id);
             self.damaged.write().remove(&id);
         }
         Ok(())
@@ -146,10 +154,17 @@ impl Store {
     }
 
     fn header_at(&self, id: &ObjectId) -> Result<Option<(Place, ObjectHeader)>, StoreError> {
+        if let Some(known) = self.headers.find(id)
+            && !self.damaged.read().contains(id)
+        {
+            return Ok(Some((*known).clone()));
+        }
         let Some(place) = self.place(id)? else { return Ok(None) };
         let bytes = self.read_log(place.position, FRAME_HEADER_LEN, *id, place.position)?;
         let frame = self.frame_of(&bytes, *id, place)?;
-        Ok(frame.object.map(|header| (place, header)))
+        let Some(header) = frame.object else { return Ok(None) };
+        self.headers.insert(*id, Arc::new((place, header.clone())), HEADER_BYTES);
+        Ok(Some((place, header)))
     }
 
     fn sealed_at(&self, id: &ObjectId) -> Result<(LogPosition, SealedObject), StoreError> {
@@ -199,6 +214,7 @@ impl Store {
 
     fn damaged_object(&self, id: ObjectId, at: LogPosition, what: DamageKind) -> StoreError {
         self.damaged.write().insert(id);
+        self.headers.forget(&id);
         StoreError::Damaged(Damage { at, id: Some(id), what })
     }
 }

@@ -11,6 +11,8 @@ use super::index::{Contents, Index, Place};
 use super::journal::Journal;
 use super::locals::Locals;
 use super::log::{LOG_DIR, Log};
+use super::objects::HEADERS_BYTES;
+use super::recent::Recent;
 use super::recovery::{LogRecovery, Segments, recover};
 use super::upkeep::{NOTED_AT_ONCE, index_error, recent_locals};
 use super::{LogPosition, Options, Recovery, Store, StoreError};
@@ -115,6 +117,7 @@ impl Store {
             locals: RwLock::new(locals),
             keyring: RwLock::new(keyring),
             budget,
+            headers: Recent::new(HEADERS_BYTES),
             damaged: RwLock::new(HashSet::new()),
             mending: Mutex::new(()),
             ambient,

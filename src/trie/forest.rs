@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::node::{Branch, Node};
 use super::prefix::nibble;
-use super::recent::Recent;
 use super::{Child, Key, LeafCodec, Objects, Trie, TrieError};
 use crate::crypto::{ObjectId, ObjectKind};
+use crate::store::recent::Recent;
 
 /// Encoded bytes of the decoded nodes kept. Decoded they take a few times that; the whole process is to stay
 /// below 300 MB with a million nodes.

@@ -23,7 +23,6 @@ mod memory;
 mod node;
 mod objects;
 mod prefix;
-pub(crate) mod recent;
 mod stored;
 #[cfg(test)]
 mod tests;

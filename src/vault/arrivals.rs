@@ -12,7 +12,7 @@ use super::publish::NodeState;
 use super::vault::Vault;
 use super::view::Touched;
 use super::view::claims::{own_version, shown};
-use super::{Content, Data, NodeId, Tree, records};
+use super::{Content, Data, Node, NodeId, Stamp, Tree, records};
 use crate::crypto::ObjectId;
 
 impl Vault {
@@ -29,7 +29,18 @@ impl Vault {
         if let Some(Wait { shown: Some(old), .. }) = waiting.of(&(*node, stamp)) {
             return Ok(Some(old.clone()));
         }
-        Ok(Some(Shown { stamps: tree.base(node)?, content: content.clone() }))
+        Ok(Some(Shown { stamps: state.base(), content: content.clone() }))
+    }
+
+    /// Of what [`Vault::content_shown`] gives for the node `id`, whose state is `state`: the latest stamp and the
+    /// length. For whoever looks at many files.
+    pub fn incarnation_shown(&self, id: &NodeId, state: &Node) -> Option<(Option<Stamp>, u64)> {
+        let (stamp, Data::Content(content)) = own_version(state)? else { return None };
+        let waiting = self.waiting.lock();
+        Some(match waiting.of(&(*id, stamp)) {
+            Some(Wait { shown: Some(old), .. }) => (old.stamps.last().copied(), old.content.len()),
+            _ => (state.base().last().copied(), content.len()),
+        })
     }
 
     /// Whether the winning version of `node` is not wholly here.

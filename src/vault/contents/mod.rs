@@ -46,8 +46,8 @@ use list::List;
 use source::ReaderSource;
 use workers::Workers;
 
+use crate::store::recent::Recent;
 use crate::trie::Objects;
-use crate::trie::recent::Recent;
 
 pub use content::Content;
 pub use error::ContentsError;

@@ -100,7 +100,7 @@ impl Edit<'_> {
 
 /// The versions that a file's own content stands for: those equal to it, and empty ones.
 pub(super) fn shown_base(node: &Node) -> Vec<super::super::Stamp> {
-    let own = super::super::view::claims::own_version(node).map(|(_, data)| data.clone());
-    let same = shown(node).into_iter().filter(|(_, data)| data.is_empty() || Some(*data) == own.as_ref());
+    let own = super::super::view::claims::own_version(node).map(|(_, data)| data);
+    let same = shown(node).into_iter().filter(|(_, data)| data.is_empty() || Some(*data) == own);
     same.map(|(stamp, _)| stamp).collect()
 }

@@ -61,6 +61,18 @@ pub(in crate::vault) fn plain_attr() -> Attr {
     Attr { mode: 0o755, uid: 0, gid: 0, mtime: 0, birth: 0, xattrs: BTreeMap::new() }
 }
 
+impl Node {
+    /// The attributes it shows.
+    pub fn shown_attr(&self) -> Attr {
+        self.attr.winner().map_or_else(plain_attr, |(_, attr)| attr.clone())
+    }
+
+    /// The base of a write by someone who is shown it as it is: the versions that are replaced.
+    pub fn base(&self) -> Vec<Stamp> {
+        super::tombstone::shown_base(self)
+    }
+}
+
 impl Tree {
     /// The attributes that a node shows.
     ///
@@ -68,18 +80,18 @@ impl Tree {
     /// `NotFound`.
     pub fn attr(&self, id: &NodeId) -> Result<Attr> {
         match self.node(id)? {
-            Some(node) => Ok(node.attr.winner().map_or_else(plain_attr, |(_, attr)| attr.clone())),
+            Some(node) => Ok(node.shown_attr()),
             None if *id == NodeId::ROOT => Ok(plain_attr()),
             None => Err(VaultError::NotFound),
         }
     }
 
-    /// The base of a write by someone who is shown the node as it is now: the versions that are replaced.
+    /// The base of a write by someone who is shown the node as it is now ([`Node::base`]).
     ///
     /// # Errors
     /// `NotFound`.
     pub fn base(&self, id: &NodeId) -> Result<Vec<Stamp>> {
-        Ok(super::tombstone::shown_base(&*self.node(id)?.ok_or(VaultError::NotFound)?))
+        Ok(self.node(id)?.ok_or(VaultError::NotFound)?.base())
     }
 
     /// Writes new content to a file: replaces the versions in the base and no other. If the content is that

@@ -1,6 +1,7 @@
 //! What was lately decoded from objects, kept for a while within a bound.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -17,15 +18,36 @@ pub(crate) struct Recent<T> {
 }
 
 struct Generations<T> {
-    young: HashMap<ObjectId, (Arc<T>, usize)>,
-    old: HashMap<ObjectId, (Arc<T>, usize)>,
+    young: ById<(Arc<T>, usize)>,
+    old: ById<(Arc<T>, usize)>,
     young_bytes: usize,
+}
+
+type ById<T> = HashMap<ObjectId, T, BuildHasherDefault<IdHash>>;
+
+/// Ids are keyed hashes: their first bytes are as good as any hash of them.
+#[derive(Default)]
+struct IdHash(u64);
+
+impl Hasher for IdHash {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 = u64::from_ne_bytes(*first);
+        }
+    }
+
+    /// The length that goes before the bytes of an array.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl<T> Recent<T> {
     /// A cache of things whose encodings come to at most `bytes` in all.
     pub(crate) fn new(bytes: usize) -> Self {
-        let generations = Generations { young: HashMap::new(), old: HashMap::new(), young_bytes: 0 };
+        let generations = Generations { young: ById::default(), old: ById::default(), young_bytes: 0 };
         Recent { generations: Mutex::new(generations), limit: bytes / 2 }
     }
 
@@ -38,6 +60,15 @@ impl<T> Recent<T> {
         let (thing, bytes) = generations.old.remove(id)?;
         generations.keep(*id, Arc::clone(&thing), bytes, self.limit);
         Some(thing)
+    }
+
+    /// Lets go of what was decoded from object `id`.
+    pub(crate) fn forget(&self, id: &ObjectId) {
+        let mut generations = self.generations.lock();
+        generations.old.remove(id);
+        if let Some((_, bytes)) = generations.young.remove(id) {
+            generations.young_bytes = generations.young_bytes.saturating_sub(bytes);
+        }
     }
 
     /// Keeps a thing whose encoding has `bytes` bytes.
@@ -78,6 +109,18 @@ mod tests {
         }
         let held = (0..6).filter(|n| recent.find(&id(*n)).is_some()).count();
         assert!((2..=4).contains(&held), "{held} of at most 4");
+    }
+
+    #[test]
+    fn what_is_forgotten_is_gone_and_makes_room() {
+        let recent = Recent::new(40);
+        for n in 0..9 {
+            recent.insert(id(n), Arc::new(n), 10);
+            recent.forget(&id(n));
+            assert!(recent.find(&id(n)).is_none());
+        }
+        recent.insert(id(1), Arc::new(1), 20);
+        assert!(recent.find(&id(1)).is_some());
     }
 
     #[test]
