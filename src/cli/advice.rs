@@ -16,6 +16,12 @@ pub(super) fn for_error(error: &DaemonError) -> Option<String> {
         DaemonError::NoSuchPath { .. } => "see what is there with `bosr ls`",
         DaemonError::IsDirectory { .. } | DaemonError::NotFile { .. } => "name a file",
         DaemonError::NotDirectory { .. } => "name a directory",
+        DaemonError::NotThen { .. } | DaemonError::UnknownCommit { .. } | DaemonError::BeforeHistory => {
+            "see `bosr log`"
+        }
+        DaemonError::NoMerge { .. } => "see the merges in `bosr log`",
+        DaemonError::AmbiguousCommit { .. } => "give more of its digits",
+        DaemonError::InTheWay { .. } => "move it, or restore to another place with --to",
         DaemonError::NoConflict { .. } => "see `bosr conflicts`",
         DaemonError::SeveralTombstones { .. } => "name the tombstone to keep, or keep both",
         DaemonError::HeldByDirectory { .. } => "keep both, or name the tombstone away first",

@@ -8,6 +8,7 @@ mod completions;
 mod conflicts;
 mod context;
 mod device;
+mod diff;
 mod exit;
 mod fetch;
 mod fsck;
@@ -18,6 +19,7 @@ mod join;
 mod key;
 mod log;
 mod ls;
+mod merge;
 mod mirord;
 mod mount;
 mod output;
@@ -26,6 +28,8 @@ mod problem;
 mod progress;
 mod put;
 mod resolve;
+mod restore;
+mod revision;
 mod rotate;
 mod serve;
 mod status;
@@ -83,7 +87,10 @@ enum Command {
     /// List conflicts that wait for a person
     Conflicts,
     Resolve(resolve::Resolve),
+    Merge(merge::Merge),
     Log(log::Log),
+    Restore(restore::Restore),
+    Diff(diff::Diff),
     /// Check everything that is stored
     Fsck,
     Completions(completions::Completions),
@@ -147,7 +154,10 @@ async fn act(command: &Command, context: &context::Context) -> Result<Exit, Prob
         Command::Status(status) => status.run(context).await,
         Command::Conflicts => conflicts::run(context).await,
         Command::Resolve(resolve) => resolve.run(context).await,
+        Command::Merge(merge) => merge.run(context).await,
         Command::Log(log) => log.run(context).await,
+        Command::Restore(restore) => restore.run(context).await,
+        Command::Diff(diff) => diff.run(context).await,
         Command::Fsck => fsck::run(context).await,
         Command::Completions(completions) => completions.run().map(|()| Exit::Done),
     }

@@ -7,13 +7,14 @@ use futures_util::Stream;
 use hyper::Method;
 
 use super::api::{
-    Checked, Conflict, Decided, Device, Entry, Invitation, InvitationRequest, Keep, KeySlot, LogEntry,
-    MountRequest, NewKey, PeerAddress, PeerStatus, Peers, RenewalRequest, Renewed, Rotation, RotationRequest,
-    Status, Stored, SyncProgress, Synced,
+    Checked, Conflict, Decided, Device, Difference, Entry, Explanation, Invitation, InvitationRequest, Keep,
+    KeySlot, LogEntry, MountRequest, NewKey, PeerAddress, PeerStatus, Peers, RenewalRequest, Renewed,
+    Restored, Rotation, RotationRequest, Status, Stored, SyncProgress, Synced,
 };
 use super::client::{Call, Client};
 use super::error::DaemonError;
 use super::updates::Update;
+use crate::vault::Revision;
 
 impl Client {
     /// How the vault is.
@@ -74,6 +75,32 @@ impl Client {
     pub async fn log(&self, path: Option<&[u8]>) -> Result<Vec<LogEntry>, DaemonError> {
         let query: Vec<_> = path.map(|path| ("path", path)).into_iter().collect();
         self.ask(Call::get("/v1/log", &query)).await
+    }
+
+    /// Puts what stood at `path` at a time back there, or at `to`.
+    pub async fn restore(
+        &self,
+        path: &[u8],
+        at: &Revision,
+        to: Option<&[u8]>,
+    ) -> Result<Restored, DaemonError> {
+        let at = at.encode();
+        let mut query = vec![("path", path), ("at", at.as_bytes())];
+        query.extend(to.map(|to| ("to", to)));
+        self.ask(Call::new(Method::POST, "/v1/restore", &query)).await
+    }
+
+    /// What differs between two states.
+    pub async fn diff(&self, from: &Revision, to: &Revision) -> Result<Vec<Difference>, DaemonError> {
+        let (from, to) = (from.encode(), to.encode());
+        self.ask(Call::get("/v1/diff", &[("from", from.as_bytes()), ("to", to.as_bytes())])).await
+    }
+
+    /// Why a merge came out as it did; without one, why there are the conflicts that there are.
+    pub async fn explain(&self, merge: Option<&Revision>) -> Result<Explanation, DaemonError> {
+        let merge = merge.map(Revision::encode);
+        let query: Vec<_> = merge.iter().map(|merge| ("at", merge.as_bytes())).collect();
+        self.ask(Call::get("/v1/explain", &query)).await
     }
 
     /// The peers that are known.

@@ -32,6 +32,9 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/conflicts", get(conflicts))
         .route("/v1/resolve", post(resolve))
         .route("/v1/log", get(log))
+        .route("/v1/restore", post(restore))
+        .route("/v1/diff", get(diff))
+        .route("/v1/explain", get(explain))
         .route("/v1/peers", get(peers).put(add_peer).delete(remove_peer))
         .route("/v1/devices", get(devices).delete(revoke_device))
         .route("/v1/devices/renewal", post(renew_device))
@@ -126,6 +129,21 @@ async fn resolve(State(service): Host, query: Query, Json(keep): Json<Keep>) -> 
 
 async fn log(State(service): Host, query: Query) -> Response {
     Answer(service.log(query.value("path").map(<[u8]>::to_vec)).await).into_response()
+}
+
+async fn restore(State(service): Host, query: Query) -> Response {
+    let (path, to) =
+        (query.value("path").unwrap_or_default().to_vec(), query.value("to").map(<[u8]>::to_vec));
+    Answer(service.restore(path, to, &query.text("at").unwrap_or_default()).await).into_response()
+}
+
+async fn diff(State(service): Host, query: Query) -> Response {
+    let (from, to) = (query.text("from").unwrap_or_default(), query.text("to").unwrap_or_default());
+    Answer(service.diff(&from, &to).await).into_response()
+}
+
+async fn explain(State(service): Host, query: Query) -> Response {
+    Answer(service.explain(query.text("at")).await).into_response()
 }
 
 async fn peers(State(service): Host) -> Response {

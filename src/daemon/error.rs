@@ -41,6 +41,18 @@ pub enum DaemonError {
     NotFile { path: String },
     #[error("{path} cannot be changed: {reason}")]
     Refused { path: String, reason: String },
+    #[error("{path} was not there in commit {commit}")]
+    NotThen { path: String, commit: String },
+    #[error("there is no commit {commit}")]
+    UnknownCommit { commit: String },
+    #[error("{count} commits begin with {commit}")]
+    AmbiguousCommit { commit: String, count: u64 },
+    #[error("commit {commit} is no merge: one device made it alone")]
+    NoMerge { commit: String },
+    #[error("the history of this vault begins later than that")]
+    BeforeHistory,
+    #[error("something else than that stands at {path}")]
+    InTheWay { path: String },
     #[error("{path} is not in conflict")]
     NoConflict { path: String },
     #[error("{count} versions stand beside {path}")]

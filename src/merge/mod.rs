@@ -1,6 +1,7 @@
 //! The join of two states, and its explanation.
 
 pub mod commit;
+pub mod explain;
 pub mod join;
 
 pub use commit::merge_commit;

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeSet, BinaryHeap};
 
+use super::ReplicaId;
 use super::commit::{Commit, CommitId};
 use super::error::{Result, VaultError};
 use super::vault::Vault;
 use super::view::Conflict;
-use super::{NodeId, ReplicaId};
 use crate::ambient::WallNanos;
 use crate::crypto::ObjectKind;
 use crate::trie::Trie;
@@ -128,21 +128,19 @@ impl Vault {
         self.ancestors(self.head().commit)?.take(limit).collect()
     }
 
-    /// The history of everything, or of one node, newest first. The empty state a vault begins with is not
-    /// listed.
+    /// The history of everything, newest first ([`Vault::trace`] is that of one path). The empty state a vault
+    /// begins with is not listed.
     ///
     /// # Errors
     /// Damage, the disk.
-    pub fn log(&self, node: Option<&NodeId>, limit: usize) -> Result<Vec<LogEntry>> {
+    pub fn log(&self, limit: usize) -> Result<Vec<LogEntry>> {
         let mut entries = Vec::new();
         for commit in self.ancestors(self.head().commit)? {
             let (id, commit) = commit?;
             if commit.parents.is_empty() && commit.root.is_none() {
                 continue;
             }
-            if node.is_none_or(|node| self.touched(&commit, node).unwrap_or(true)) {
-                entries.push(self.log_entry(id, &commit)?);
-            }
+            entries.push(self.log_entry(id, &commit)?);
             if entries.len() >= limit {
                 break;
             }
@@ -163,27 +161,8 @@ impl Vault {
         self.store.history_bytes()
     }
 
-    /// Whether a commit has a node otherwise than all of its parents.
-    fn touched(&self, commit: &Commit, node: &NodeId) -> Result<bool> {
-        let own = self.forest.find(&commit.trie(), &node.0)?;
-        for parent in &commit.parents {
-            let parent = match self.load_commit(parent) {
-                Err(VaultError::Missing(_)) => continue,
-                parent => parent?,
-            };
-            if self.forest.find(&parent.trie(), &node.0)? == own {
-                return Ok(false);
-            }
-        }
-        Ok(own.is_some())
-    }
-
     fn log_entry(&self, id: CommitId, commit: &Commit) -> Result<LogEntry> {
-        let author = commit.author.map(|author| LogAuthor {
-            replica: author.replica,
-            device: self.replica_name(&author.replica),
-            time: author.time,
-        });
+        let author = self.log_author(commit);
         let changed = match commit.parents.first().map(|parent| self.load_commit(parent)) {
             Some(Ok(parent)) => Some(self.changed_between(&parent.trie(), &commit.trie())?),
             Some(Err(VaultError::Missing(_))) => None,
@@ -191,6 +170,15 @@ impl Vault {
             None => Some(Changed { added: commit.count, ..Changed::default() }),
         };
         Ok(LogEntry { id, author, parents: commit.parents.clone(), changed })
+    }
+
+    /// Whose a commit is, for people.
+    pub(super) fn log_author(&self, commit: &Commit) -> Option<LogAuthor> {
+        commit.author.map(|author| LogAuthor {
+            replica: author.replica,
+            device: self.replica_name(&author.replica),
+            time: author.time,
+        })
     }
 
     fn changed_between(&self, old: &Trie, new: &Trie) -> Result<Changed> {

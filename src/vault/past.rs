@@ -12,7 +12,7 @@ use super::open::view_of;
 use super::operations::plain_attr;
 use super::vault::Vault;
 use super::view::claims::own_version;
-use super::view::{Scene, View};
+use super::view::{Marks, Scene, View};
 use super::{Attr, Data, Entry, Kind, Name, Node, NodeId, NodeSource, Stamp};
 
 /// How many past states are kept: their views take memory in proportion to the nodes they have.
@@ -46,6 +46,11 @@ impl Past {
     /// The tree as it showed.
     pub fn scene(&self) -> Scene<'_> {
         self.view.scene(&*self.nodes)
+    }
+
+    /// What was out of the ordinary in it.
+    pub fn marks(&self) -> &Marks {
+        self.view.marks()
     }
 
     /// The nodes.

@@ -3,7 +3,7 @@
 //! The time of a commit is that of its author's clock; a merge, which has no author, counts as made when the
 //! later of what it merges was. "The state at a time" is the latest one that counts as made by then.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::civil::{Date, DateTime};
 use jiff::{Span, Timestamp, Zoned};
@@ -11,6 +11,7 @@ use jiff::{Span, Timestamp, Zoned};
 use super::commit::CommitId;
 use super::error::VaultError;
 use super::vault::Vault;
+use super::{ReplicaId, Stamp};
 use crate::ambient::WallNanos;
 
 /// The fewest digits that name a commit. (Fewer could be meant as a time: `3d`.)
@@ -116,7 +117,35 @@ pub struct Dated {
     pub time: Option<WallNanos>,
 }
 
+/// When operations were made: to the commit that holds them first.
+#[derive(Clone, Debug, Default)]
+pub struct OperationTimes(BTreeMap<ReplicaId, BTreeMap<u64, WallNanos>>);
+
+impl OperationTimes {
+    /// The time of an operation, if the commit that its device put it in is here.
+    pub fn of(&self, stamp: &Stamp) -> Option<WallNanos> {
+        let commits = self.0.get(&stamp.replica)?;
+        commits.range(stamp.lamport..).next().map(|(_, time)| *time)
+    }
+}
+
 impl Vault {
+    /// When the operations of the whole history were made.
+    ///
+    /// # Errors
+    /// Damage, the disk.
+    pub fn operation_times(&self) -> Result<OperationTimes, VaultError> {
+        let mut times = OperationTimes::default();
+        for commit in self.ancestors(self.head().commit)? {
+            let (_, commit) = commit?;
+            if let Some(author) = commit.author {
+                let lamport = commit.context.lamport(&author.replica);
+                times.0.entry(author.replica).or_default().insert(lamport, author.time);
+            }
+        }
+        Ok(times)
+    }
+
     /// The commit that is named.
     ///
     /// # Errors
@@ -175,7 +204,7 @@ mod tests {
     use super::*;
 
     fn now() -> Zoned {
-        "2026-11-23T12:00:00+01:00[Europe/Berlin]".parse().unwrap()
+        "2026-11-23T12:00:00+01:00[+01:00]".parse().unwrap()
     }
 
     fn at(text: &str) -> Option<String> {

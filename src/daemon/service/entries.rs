@@ -48,7 +48,12 @@ fn entry(vault: &Vault, name: &[u8], found: &Found) -> Result<Entry> {
 }
 
 fn kind(found: &Found) -> EntryKind {
-    match (found.kind, &found.data) {
+    entry_kind(found.kind, found.data.as_ref())
+}
+
+/// What something is, as it is told.
+pub(super) fn entry_kind(kind: Kind, data: Option<&Data>) -> EntryKind {
+    match (kind, data) {
         (Kind::File, _) => EntryKind::File,
         (Kind::Directory, _) => EntryKind::Directory,
         (Kind::Symlink, _) => EntryKind::Symlink,

@@ -5,6 +5,7 @@ mod check;
 mod conflicts;
 mod devices;
 mod entries;
+mod explain;
 mod files;
 mod history;
 mod mounts;

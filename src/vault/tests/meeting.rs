@@ -223,15 +223,14 @@ fn history_lists_commits_with_their_devices() {
     put(&a, "/f", b"1");
     pull(&b, &a);
     put(&b, "/f", b"2");
-    let node = dir(&b, "/f");
     put(&b, "/g", b"x");
     b.commit().unwrap();
-    let log = b.log(None, 10).unwrap();
+    let log = b.log(10).unwrap();
     let devices: Vec<_> = log.iter().map(|entry| entry.author.as_ref().unwrap().device.as_str()).collect();
     assert_eq!(devices, ["bert", "anna", "anna"]);
     assert_eq!(log[0].changed, Some(Changed { added: 1, changed: 1, pruned: 0 }));
-    assert_eq!(b.log(Some(&node), 10).unwrap().len(), 2);
-    assert_eq!(b.log(Some(&node), 1).unwrap().len(), 1);
+    assert_eq!(b.trace(b"/f", 10).unwrap().len(), 2);
+    assert_eq!(b.trace(b"/f", 1).unwrap().len(), 1);
     assert_eq!(b.devices().len(), 2);
     b.revoke_device(&a.device()).unwrap();
     assert!(b.device_record(&a.device()).unwrap().revoked);

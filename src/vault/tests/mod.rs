@@ -4,7 +4,9 @@ mod crash;
 mod lives;
 mod meanwhile;
 mod meeting;
+mod past;
 mod replay;
+mod resolving;
 mod stored_view;
 mod threads;
 
