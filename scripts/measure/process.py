@@ -16,7 +16,10 @@ class Failed(Exception):
 
 def run(words, env=None, timeout=600):
     """Runs a program that must work, and gives what it printed."""
-    done = subprocess.run(words, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout)
+    try:
+        done = subprocess.run(words, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout)
+    except subprocess.TimeoutExpired as error:
+        raise Failed(f"{' '.join(words)}: not within {timeout} s") from error
     if done.returncode != 0:
         said = (done.stderr or done.stdout).decode(errors="replace").strip()
         raise Failed(f"{' '.join(words)}: exit {done.returncode}: {said[-500:]}")
