@@ -33,6 +33,9 @@ const SHARED: [&str; 4] = ["one", "two", "three", "four"];
 /// Changes that the peer makes.
 const ROUNDS: u8 = 32;
 
+/// What one program does until it is told to end.
+type Work = Box<dyn FnOnce(&Path, &AtomicBool) + Send>;
+
 /// The version that the peer makes of a file in a round: from its length the round can be told.
 fn version(round: u8) -> Vec<u8> {
     bytes(round, 0, length(round))
@@ -137,7 +140,7 @@ fn peers_change_files_under_load() {
     let ends = Arc::new(AtomicBool::new(false));
     let (done, finished) = mpsc::channel();
     let mut started = 0;
-    let mut start = |work: Box<dyn FnOnce(&Path, &AtomicBool) + Send>| {
+    let mut start = |work: Work| {
         let (mount, ends, done) = (mount.clone(), Arc::clone(&ends), done.clone());
         started += 1;
         std::thread::spawn(move || {

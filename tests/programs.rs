@@ -6,6 +6,7 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use support::host::Host;
+use support::sys::Watch;
 use support::{shell, tree};
 
 fn mounted() -> (Host, PathBuf) {
@@ -117,5 +118,47 @@ fn cargo_builds_a_crate() {
         sed -i s/Hello/Goodbye/ src/main.rs; cargo build -q --offline; ./target/debug/hello",
     );
     assert_eq!(built, "Hello, world!\nGoodbye, world!\n");
+    remount_and_check(&host, &mount);
+}
+
+/// A file manager's trash: into the mount's own with a note where it came from, and back; inotify tells of it all.
+#[test]
+fn a_trash_takes_and_gives_back_and_inotify_tells() {
+    let (host, mount) = mounted();
+    shell(&mount, "mkdir -p .Trash-0/files .Trash-0/info stuff; echo kept > stuff/file");
+    let mut watch = Watch::new(&mount);
+    shell(
+        &mount,
+        "printf '[Trash Info]\nPath=stuff\n' > .Trash-0/info/stuff.trashinfo
+        mv -nT stuff .Trash-0/files/stuff; test ! -e stuff
+        mv -nT .Trash-0/files/stuff stuff; test \"$(cat stuff/file)\" = kept
+        echo x > new; rm new; rm -r .Trash-0",
+    );
+    let expected =
+        [libc::IN_MOVED_FROM, libc::IN_MOVED_TO, libc::IN_CREATE, libc::IN_MODIFY, libc::IN_DELETE];
+    let told = watch.told();
+    assert!(expected.iter().all(|event| told & event != 0), "{told:#x}");
+    drop(watch);
+    remount_and_check(&host, &mount);
+}
+
+/// tar finds holes and makes them again; rsync carries attributes and hard links there and back.
+#[test]
+fn holes_attributes_and_links_go_there_and_back() {
+    let (host, mount) = mounted();
+    let away = host.path("away");
+    std::fs::create_dir(&away).unwrap();
+    shell(
+        &mount,
+        &format!(
+            "truncate -s 200M holes; printf middle | dd of=holes bs=1 seek=100000000 conv=notrunc status=none
+            tar -cSf {0}/holes.tar holes; test $(stat -c %s {0}/holes.tar) -lt 1000000
+            mkdir untarred; tar -xSf {0}/holes.tar -C untarred; cmp holes untarred/holes; rm -r untarred holes
+            mkdir from; cd from; echo one > one; ln one two; ln -s nowhere dangling; setfattr -n user.note -v kept one
+            rsync -aHXS ./ {0}/copy/; rsync -aHXS {0}/copy/ ../back/
+            test -z \"$(rsync -naicHX --delete ./ ../back/)\"; test \"$(getfattr --only-values -n user.note ../back/two)\" = kept",
+            away.display()
+        ),
+    );
     remount_and_check(&host, &mount);
 }

@@ -6,6 +6,7 @@ use super::core::{Core, LIFETIME, Ownership};
 use super::inodes::{Known, Subject};
 use super::times::Moments;
 use crate::ambient::WallNanos;
+use crate::vault::contents::Content;
 use crate::vault::view::claims::own_version;
 use crate::vault::{self, Attr, Data, Kind, Node, NodeId, Place, Shown, Stamp, Tree, VaultError};
 
@@ -20,6 +21,8 @@ pub(super) struct Facts {
     pub(super) attr: Attr,
     kind: FileKind,
     size: u64,
+    /// Bytes of it that are no holes.
+    stored: u64,
     links: u32,
     device: u32,
 }
@@ -62,7 +65,18 @@ impl Facts {
         let (stamp, data) = own_version(node).or_else(latest).ok_or(VaultError::NotFound)?;
         let facts = Facts::of_data(subject, stamp, data, attr, node);
         Ok(match core.vault.incarnation_shown(&subject.node(), node) {
-            Some((shows, size)) => Facts { size, shows, ..facts },
+            Some((shows, size)) => {
+                let stored = match data {
+                    // Where that cannot be told, as when lists are not here, all of it counts.
+                    Data::Content(content @ (Content::List { .. } | Content::Hole { .. }))
+                        if shows == Some(stamp) && content.len() == size =>
+                    {
+                        core.vault.contents().data_bytes(content).unwrap_or(size)
+                    }
+                    _ => size,
+                };
+                Facts { size, stored, shows, ..facts }
+            }
             None => facts,
         })
     }
@@ -79,7 +93,7 @@ impl Facts {
         let names = node.places.iter().filter(|(_, place)| matches!(place, Place::At { .. })).count();
         let device = u32::try_from(device).unwrap_or_default();
         let links = u32::try_from(names.max(1)).unwrap_or(u32::MAX);
-        Facts { subject, shows: Some(stamp), attr, kind, size, links, device }
+        Facts { subject, shows: Some(stamp), attr, kind, size, stored: size, links, device }
     }
 
     /// Of something in a past tree, which nobody can change. No data: a directory.
@@ -101,7 +115,8 @@ impl Facts {
     }
 
     fn of_directory(subject: Subject, attr: Attr) -> Facts {
-        Facts { subject, shows: None, attr, kind: FileKind::Directory, size: 4096, links: 2, device: 0 }
+        let (kind, size) = (FileKind::Directory, 4096);
+        Facts { subject, shows: None, attr, kind, size, stored: size, links: 2, device: 0 }
     }
 
     /// Its kind.
@@ -111,7 +126,7 @@ impl Facts {
 
     /// As the kernel is told of it: with what was written since, and under its number.
     pub(super) fn attributes(&self, core: &Core, inode: Inode, known: Option<&Known>) -> Attributes {
-        let (mut attr, mut size) = (self.attr.clone(), self.size);
+        let (mut attr, mut size, mut stored) = (self.attr.clone(), self.size, self.stored);
         let links = if known.is_some_and(|known| known.orphan.is_some()) { 0 } else { self.links };
         if let Some(file) = known.and_then(|known| known.file.as_ref()) {
             let state = file.state();
@@ -119,6 +134,10 @@ impl Facts {
                 attr = orphaned.clone();
             }
             size = state.size();
+            // No hole is told of where one may have been filled: programs skip what they take for one.
+            if state.is_dirty() || known.is_some_and(|known| known.shows != self.shows) {
+                stored = size;
+            }
             attr.mtime = state.modified.unwrap_or(attr.mtime);
         }
         let (uid, gid) = match core.ownership {
@@ -138,7 +157,7 @@ impl Facts {
             gid,
             device: self.device,
             size,
-            blocks: size.div_ceil(512),
+            blocks: stored.min(size).div_ceil(512),
             accessed: times.accessed.map_or(modified, timestamp),
             modified,
             changed: timestamp(changed(&times, mtime, core.now())),

@@ -120,3 +120,38 @@ pub(crate) fn copy_range(
     }
     Ok(length - left as u64)
 }
+
+/// Watches a directory by inotify.
+pub(crate) struct Watch(File);
+
+impl Watch {
+    /// Watches everything that happens to the names in `directory`, and to what they lead to.
+    pub(crate) fn new(directory: &Path) -> Watch {
+        use std::os::fd::FromRawFd;
+        let path = text(directory.as_os_str().as_bytes());
+        // SAFETY: the descriptor is new and belongs to the file made of it; the string ends in a zero byte.
+        let (file, watch) = unsafe {
+            let made = Errno::result(libc::inotify_init1(libc::IN_NONBLOCK | libc::IN_CLOEXEC)).unwrap();
+            (File::from_raw_fd(made), libc::inotify_add_watch(made, path.as_ptr(), libc::IN_ALL_EVENTS))
+        };
+        Errno::result(watch).unwrap();
+        Watch(file)
+    }
+
+    /// What has been told since it was asked last: all events in one mask.
+    pub(crate) fn told(&mut self) -> u32 {
+        use std::io::Read;
+        let (mut mask, mut events) = (0, [0; 4096]);
+        while let Ok(length) = self.0.read(&mut events) {
+            let mut rest = &events[..length];
+            // Watch, mask, cookie, length of the name: four bytes each; then the name.
+            while let Some((event, after)) = rest.split_first_chunk::<16>() {
+                let field =
+                    |at: usize| u32::from_ne_bytes([event[at], event[at + 1], event[at + 2], event[at + 3]]);
+                mask |= field(4);
+                rest = &after[field(12) as usize..];
+            }
+        }
+        mask
+    }
+}

@@ -20,7 +20,26 @@ pub struct Span {
     pub chunk: Option<ObjectId>,
 }
 
+/// Holes up to which they are counted one by one.
+const MOST_HOLES: usize = 256;
+
 impl Contents {
+    /// How many bytes of `content` are no holes. Of one with very many holes, those after the first are counted
+    /// as bytes.
+    ///
+    /// # Errors
+    /// Lists that are missing or invalid.
+    pub fn data_bytes(&self, content: &Content) -> Result<u64, ContentsError> {
+        let mut stored = 0;
+        let mut at = 0;
+        for _ in 0..MOST_HOLES {
+            let Some(data) = self.seek_data(content, at)? else { return Ok(stored) };
+            at = self.seek_hole(content, data)?.unwrap_or(content.len());
+            stored += at - data;
+        }
+        Ok(stored + (content.len() - at))
+    }
+
     /// The bytes of `content` from `offset` on, at most `len` of them and none past its end.
     ///
     /// # Errors
