@@ -14,6 +14,7 @@ import random
 import time
 
 import report
+import usage
 from process import until
 from systems import Bosr, drop_caches
 from work import BLOCK, SLICE
@@ -111,9 +112,9 @@ class Grown:
         before = self.system.host.status()["root"]
         for path in self.some():
             os.utime(path)
-        began = self.system.host.owner.cpu_seconds()
+        began = usage.cpu_seconds(self.system.host.owner.pid)
         until("a commit", lambda: self.system.host.status()["root"] != before, 60, 0.1)
-        return (self.system.host.owner.cpu_seconds() - began) / SAMPLE * 1e6
+        return (usage.cpu_seconds(self.system.host.owner.pid) - began) / SAMPLE * 1e6
 
     def settle(self):
         """Waits until nothing is left to be committed: the root stays what it is."""
@@ -147,14 +148,14 @@ def huge_file(system, megabytes):
         ("append", megabytes * MB, block[:MB]),
         ("edit", megabytes * MB // 2 + 12345, block[:BLOCK]),
     ):
-        before, began, cpu = system.host.status()["root"], time.perf_counter(), system.host.owner.cpu_seconds()
+        before, began, cpu = system.host.status()["root"], time.perf_counter(), usage.cpu_seconds(system.host.owner.pid)
         file = os.open(path, os.O_RDWR)
         os.pwrite(file, data, offset)
         os.fsync(file)
         found[f"{name}_fsync_ms"] = (time.perf_counter() - began) * 1e3
         os.close(file)
         until("a commit", lambda: system.host.status()["root"] != before, 60, 0.05)
-        found[f"{name}_commit_cpu_ms"] = (system.host.owner.cpu_seconds() - cpu) * 1e3
+        found[f"{name}_commit_cpu_ms"] = (usage.cpu_seconds(system.host.owner.pid) - cpu) * 1e3
     print(f"  {megabytes} MB file: " + ", ".join(f"{key} {report.figure(found[key])}" for key in list(found)[1:]))
     return found
 
