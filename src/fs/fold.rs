@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::core::Core;
 use super::errors::Failure;
 use super::file::File;
-use crate::vault::{FoldSource, Result, VaultError};
+use crate::vault::{FoldSource, NodeId, Result, VaultError};
 
 /// A file that stays open is folded after so long without a write.
 const QUIET: Duration = Duration::from_secs(1);
@@ -19,6 +19,11 @@ const LONGEST: Duration = Duration::from_secs(5);
 pub(super) struct Folds(pub(super) Weak<Core>);
 
 impl FoldSource for Folds {
+    fn open(&self) -> Vec<NodeId> {
+        let files = self.0.upgrade().map(|core| core.inodes.lock().files()).unwrap_or_default();
+        files.iter().map(|file| file.state().node).collect()
+    }
+
     fn fold_ready(&self, all: bool) -> Result<()> {
         let Some(core) = self.0.upgrade() else { return Ok(()) };
         let files = core.inodes.lock().files();

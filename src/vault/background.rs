@@ -1,4 +1,4 @@
-//! What a vault does by itself: commits, flushes, and giving up on content that does not come.
+//! What a vault does by itself: commits, flushes, pruning, and giving up on content that does not come.
 //!
 //! Two loops, each on a thread that its owner provides: [`Vault::run_committer`] and [`Vault::run_flusher`]
 //! (apart, because a long commit must not hold up the promise that data is durable within a second). Both
@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::NodeId;
 use super::error::Result;
 use super::schedule::Schedule;
 use super::stored_view;
@@ -30,13 +31,18 @@ pub trait FoldSource: Send + Sync {
     fn unfinished(&self) -> bool {
         false
     }
+
+    /// The nodes of the files that are open: they are not pruned, though they may be dead.
+    fn open(&self) -> Vec<NodeId> {
+        Vec::new()
+    }
 }
 
 impl Vault {
-    /// Commits as the schedule says, until [`Vault::stop`].
+    /// Commits and prunes as the schedule says, until [`Vault::stop`].
     pub fn run_committer(self: &Arc<Self>) {
         while self.wait_until(Loop::Commit) {
-            if let Err(error) = self.commit_if_due() {
+            if let Err(error) = self.prune_if_due().and_then(|()| self.commit_if_due()) {
                 tracing::warn!(%error, "a commit failed; it will be tried again");
                 self.timing.lock().commit_not_before = self.now() + RETRY;
             }
@@ -144,7 +150,10 @@ impl Vault {
             }
             let now = self.now();
             let next = match which {
-                Loop::Commit => timing.schedule.next_commit().map(|at| at.max(timing.commit_not_before)),
+                Loop::Commit => {
+                    let next = [timing.schedule.next_commit(), timing.schedule.next_prune()];
+                    next.into_iter().flatten().min().map(|at| at.max(timing.commit_not_before))
+                }
                 Loop::Flush => timing.schedule.next_flush().map(|at| at.max(timing.flush_not_before)),
             };
             match next {

@@ -28,6 +28,7 @@ mod offers;
 pub mod open;
 pub mod operations;
 pub mod past;
+mod prune;
 pub mod publish;
 pub mod reads;
 mod records;

@@ -22,6 +22,7 @@ use super::missing::{Shown, Waiting};
 use super::past::Pasts;
 use super::reads::PendingReads;
 use super::records::{self, Identity};
+use super::schedule::Schedule;
 use super::stored_view::open_view;
 use super::vault::{Head, State, Vault};
 use super::view::{NodeUpdate, View};
@@ -110,6 +111,7 @@ impl Vault {
         vault.read_waiting()?;
         // A copied store lives under a new replica id, and so does one whose device took a new key.
         vault.announce_life()?;
+        vault.reschedule(Schedule::peers_heard);
         // With a full disk the operations stay in the journal, and deleting makes room.
         match vault.commit() {
             Err(VaultError::Full) => tracing::warn!("the disk is full: what was replayed is not committed"),

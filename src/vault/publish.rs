@@ -206,11 +206,12 @@ impl Publishing<'_> {
         };
         vault.subscribers.tell(&ChangeSet::new(Origin::VAULT, touched));
         vault.subscribers.tell_committed();
+        vault.reschedule(super::schedule::Schedule::peers_heard);
         vault.waits_began(arrivals, &staged.changes)?;
         Ok(Merged { head, changed })
     }
 
-    /// Remembers that the head has all of a peer's state.
+    /// Remembers that the head has all of a peer's state, which `merged` names by commit.
     ///
     /// # Errors
     /// Of the disk.
@@ -219,6 +220,7 @@ impl Publishing<'_> {
             && self.vault.merged_from(&device)? != Some(commit)
         {
             self.vault.store.set_local(vec![records::merged(&device, &commit)])?;
+            self.vault.reschedule(super::schedule::Schedule::peers_heard);
         }
         Ok(())
     }

@@ -5,6 +5,8 @@
 //! - a commit 20 ms after the last operation, 250 ms after the first at most, while a peer follows; else 1 s
 //!   after the last and 2 s after the first;
 //! - a file's dirty data asks for folding 1 s after its last write, 5 s after its first;
+//! - dead nodes are pruned 10 s after a peer's state was merged or found to be ours, which may have told that
+//!   everybody knows their end;
 //! - whatever was journalled is durable within 1 s or 8 MiB, whichever is first.
 
 use std::time::Duration;
@@ -21,6 +23,8 @@ const ALONE_LONGEST: Duration = Duration::from_secs(2);
 const FOLD_QUIET: Duration = Duration::from_secs(1);
 /// Longest time a file that is written without a pause stays unfolded.
 const FOLD_LONGEST: Duration = Duration::from_secs(5);
+/// Time from news of what peers know to a look for nodes to prune.
+const PRUNE_AFTER: Duration = Duration::from_secs(10);
 /// Longest time that something journalled may be lost by a power cut.
 const FLUSH_LONGEST: Duration = Duration::from_secs(1);
 /// Bytes that may be lost by a power cut.
@@ -61,6 +65,7 @@ pub struct Schedule {
     unfinished: bool,
     urgent: bool,
     alarm: Option<Duration>,
+    prune: Option<Duration>,
 }
 
 /// When the two loops have something to do next.
@@ -68,6 +73,7 @@ pub struct Schedule {
 pub struct Deadlines {
     commit: Option<Duration>,
     flush: Option<Duration>,
+    prune: Option<Duration>,
 }
 
 impl Deadlines {
@@ -76,7 +82,9 @@ impl Deadlines {
         let sooner = |now: Option<Duration>, before: Option<Duration>| {
             now.is_some_and(|now| before.is_none_or(|before| now < before))
         };
-        sooner(self.commit, before.commit) || sooner(self.flush, before.flush)
+        sooner(self.commit, before.commit)
+            || sooner(self.flush, before.flush)
+            || sooner(self.prune, before.prune)
     }
 }
 
@@ -120,6 +128,21 @@ impl Schedule {
         self.alarm = at;
     }
 
+    /// There is news of what peers know: some nodes may be dead for everybody.
+    pub fn peers_heard(&mut self, now: Duration) {
+        self.prune.get_or_insert(now + PRUNE_AFTER);
+    }
+
+    /// Whether it is time to look for nodes to prune; then it is being done.
+    pub fn take_prune(&mut self, now: Duration) -> bool {
+        self.prune.take_if(|at| *at <= now).is_some()
+    }
+
+    /// When to look for nodes to prune.
+    pub fn next_prune(&self) -> Option<Duration> {
+        self.prune
+    }
+
     /// A commit began: what came before it is being taken care of.
     pub fn committing(&mut self) {
         self.operations = Run::default();
@@ -140,7 +163,7 @@ impl Schedule {
 
     /// When either loop has something to do.
     pub fn deadlines(&self) -> Deadlines {
-        Deadlines { commit: self.next_commit(), flush: self.next_flush() }
+        Deadlines { commit: self.next_commit(), flush: self.next_flush(), prune: self.prune }
     }
 
     /// When to commit; zero means at once.

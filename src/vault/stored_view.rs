@@ -26,8 +26,8 @@ use crate::store::Store;
 use crate::trie::Trie;
 
 /// Key → row, as [`RowKey`] and [`Row`] lay them out.
-const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("view.rows/2");
-const STATE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("view.state/2");
+const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("view.rows/3");
+const STATE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("view.state/3");
 /// In [`STATE`]: the commit that the rows are of; absent while they are on their way to another.
 const COMMIT: &str = "commit";
 /// In [`STATE`]: the commit's [`Marks`].

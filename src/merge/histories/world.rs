@@ -256,6 +256,10 @@ impl World {
     /// if somebody gave it some, and nothing is lost or back.
     pub(super) fn check(&mut self, who: usize) -> Check {
         let shot = self.replicas[who].shot();
+        let nameless = shot.nodes.iter().filter(|(_, node)| !node.is_placed()).map(|(id, _)| *id).collect();
+        if self.replicas[who].tree.view().marks().nameless != nameless {
+            return Err("what has no name is not marked so".into());
+        }
         let context = self.replicas[who].tree.context().clone();
         let blind = self.is_blind(who);
         let known = self.known.iter().find(|known| !blind && known.context == context);

@@ -24,9 +24,6 @@ use crate::vault::contents::inspect_list;
 use crate::vault::{Commit, CommitId, Context, Head, NodeCodec, ReplicaId, Vault, VaultError};
 use provisional::Provisional;
 
-/// The local records of what peers were last known to have: prefix and device key.
-const SHARED: &[u8] = b"miror/shared/1/";
-
 /// A vault as a replica.
 pub struct VaultReplica {
     vault: Arc<Vault>,
@@ -78,6 +75,16 @@ impl VaultReplica {
         let announcement = Announcement { tip, generation, replica, context, recent: self.recent(head)? };
         *announced = Some(announcement.clone());
         Ok(announcement)
+    }
+
+    /// If a peer's state is all in ours, remembers that we know it; whether it is.
+    fn note_known(&self, peer: &DevicePublic, state: CommitId) -> Result<bool, ReplicaError> {
+        let commit = self.vault.load_commit(&state).map_err(vault_error)?;
+        let known = self.vault.head().context.contains(&commit.context);
+        if known {
+            self.vault.publishing().note_merged(Some((*peer, state))).map_err(vault_error)?;
+        }
+        Ok(known)
     }
 
     fn recent(&self, head: &Head) -> Result<Vec<ObjectId>, ReplicaError> {
@@ -165,7 +172,7 @@ impl Replica for VaultReplica {
 
     fn meet(
         &self,
-        _: &DevicePublic,
+        peer: &DevicePublic,
         context: &[Seen],
         commits: &[ObjectId],
     ) -> Result<Meeting, ReplicaError> {
@@ -184,10 +191,7 @@ impl Replica for VaultReplica {
         }
         let tip = commits.first().filter(|tip| common.as_ref() == Some(tip));
         let merged = match tip {
-            Some(tip) => {
-                let commit = self.vault.load_commit(&CommitId(*tip)).map_err(vault_error)?;
-                self.vault.head().context.contains(&commit.context)
-            }
+            Some(tip) => self.note_known(peer, CommitId(*tip))?,
             None => false,
         };
         Ok(Meeting { ours, common, merged })
@@ -269,12 +273,7 @@ impl Replica for VaultReplica {
     }
 
     fn note_shared(&self, peer: &DevicePublic, tip: &Tip) -> Result<(), ReplicaError> {
-        let key = [SHARED, &peer.0].concat();
-        let value = tip.commit.0.to_vec();
-        if self.store().local(&key).as_ref() != Some(&value) {
-            self.store().set_local(vec![(key, Some(value))]).map_err(store_error)?;
-        }
-        Ok(())
+        self.note_known(peer, CommitId(tip.commit)).map(drop)
     }
 
     fn log(&self, peer: &DevicePublic, entries: &[(LogId, Record)]) {

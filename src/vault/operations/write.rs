@@ -105,6 +105,9 @@ impl Tree {
             if node.is_directory() {
                 return Err(VaultError::IsDirectory);
             }
+            if write.data.kind() != node.kind {
+                return Err(VaultError::Invalid("content of another kind than the file"));
+            }
             let mut attr = node.attr.winner().map_or_else(plain_attr, |(_, attr)| attr.clone());
             write.attr.apply(&mut attr);
             let slots = edit.slots(id)?;

@@ -53,3 +53,62 @@ fn a_restored_backup_loses_neither_lifes_work() {
     assert_eq!(again.replica(), a.replica());
     check(&again);
 }
+
+/// What came after a moment is gone from the end of the log, though it was synced: a disk that lies, a
+/// filesystem repaired with losses. The mark of what was offered is gone with it.
+#[test]
+fn a_lost_tail_makes_another_life_when_somebody_heard_of_it() {
+    let (host, b) = (Host::new(1), Host::new(2).join());
+    let a = host.create("a");
+    put(&a, "/f", b"base");
+    pull(&b, &a);
+    let lengths: Vec<(String, usize)> = host
+        .disk
+        .paths()
+        .into_iter()
+        .map(|path| (path.clone(), host.disk.bytes(&path).unwrap().len()))
+        .collect();
+    put(&a, "/lost", b"1");
+    put(&a, "/f", b"first");
+    pull(&b, &a);
+
+    let cut = host.on(host.disk.after_power_cut(Loss::Keep, 0));
+    for (path, length) in lengths.iter().filter(|(path, _)| path.starts_with("log/")) {
+        cut.disk.tamper(path, |bytes| bytes.truncate(*length));
+    }
+    for path in cut.disk.paths().iter().filter(|path| path.starts_with("journal/")) {
+        cut.disk.tamper(path, |bytes| bytes.fill(0));
+    }
+    let (a, _) = cut.try_open(Life::Same).unwrap();
+    assert!(!tree(&a).contains_key("/lost"));
+    let own = a.replica();
+    put(&a, "/f", b"second");
+    put(&a, "/new", b"2");
+    meet(&a, &b);
+    assert_ne!(a.replica(), own);
+    let all = tree(&b);
+    for bytes in [&b"1"[..], b"2", b"first", b"second"] {
+        assert!(all.values().flatten().any(|it| it == bytes), "{bytes:?} in {all:?}");
+    }
+}
+
+/// The power is cut right after a peer has merged what was offered: nothing a peer has heard of is lost here,
+/// so no stamp is used again.
+#[test]
+fn a_power_cut_after_an_offer_loses_nothing_of_it() {
+    for seed in 0..8 {
+        let (host, b) = (Host::new(1), Host::new(2).join());
+        let a = host.create("a");
+        put(&a, "/f", &noise(seed, 1_000));
+        pull(&b, &a);
+        put(&a, "/later", b"not offered, not synced");
+        let loss = [Loss::Drop, Loss::Keep][seed as usize % 2];
+        let again = host.on(host.disk.after_power_cut(loss, seed)).open();
+        assert!(again.head().context.contains(&b.head().context));
+        let own = again.replica();
+        put(&again, "/f", b"second");
+        meet(&again, &b);
+        assert_eq!(again.replica(), own, "no other life");
+        assert_eq!(get(&b, "/f"), b"second");
+    }
+}

@@ -5,8 +5,10 @@ mod lives;
 mod meanwhile;
 mod meeting;
 mod past;
+mod prune;
 mod replay;
 mod resolving;
+mod scale;
 mod stored_view;
 mod threads;
 

@@ -50,6 +50,8 @@ pub struct Marks {
     pub conflicted: BTreeMap<NodeId, BTreeSet<Name>>,
     /// The device records, whose names go into tombstone names.
     pub devices: BTreeMap<NodeId, DeviceRecord>,
+    /// What has no name, live or dead: what pruning looks at.
+    pub nameless: BTreeSet<NodeId>,
 }
 
 impl Marks {

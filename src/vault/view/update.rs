@@ -77,6 +77,7 @@ impl View {
         work.refresh_marks()?;
         let (slots, dirs, dir_slots) = (work.slots, work.dirs, work.dir_slots);
         let devices_changed = self.refresh_devices(updates);
+        self.refresh_nameless(updates);
         parents.extend(slots.iter().map(|(parent, _)| *parent));
         let restructured = self.restructured(&old_marks, nodes, &dirs, &dir_slots, old.united)?;
         if restructured {
@@ -160,6 +161,16 @@ impl View {
             }
         }
         Ok(())
+    }
+
+    fn refresh_nameless(&mut self, updates: &[NodeUpdate]) {
+        for update in updates {
+            let nameless = update.new.as_deref().is_some_and(|node| !node.is_placed());
+            match nameless && update.id != NodeId::ROOT {
+                true => self.marks.nameless.insert(update.id),
+                false => self.marks.nameless.remove(&update.id),
+            };
+        }
     }
 
     fn refresh_devices(&mut self, updates: &[NodeUpdate]) -> bool {
