@@ -38,7 +38,7 @@ fn put(host: &Host, name: &str, text: &str) {
 /// The keys of a vault that is closed.
 fn keys(host: &Host) -> VaultKeys {
     let ambient = Ambient::host();
-    let disk = Arc::new(OsDisk::new(&host.store()));
+    let disk = Arc::new(OsDisk::new(host.store()));
     let file = std::fs::read(host.path("home/key")).unwrap();
     let unlocked = Store::vault_file(&*disk).unwrap().unlock(&Unlock::KeyFile(file.into())).unwrap();
     let (store, _) = Store::open(disk.clone(), Arc::new(unlocked), ambient.clone()).unwrap();
@@ -121,7 +121,7 @@ fn a_revoked_device_is_refused_whatever_it_comes_with() {
 /// Gives `to`, which is closed, the current epoch of `from`, and nothing else. The epoch's name.
 fn keys_of_open(from: &Host, to: &Host) -> String {
     let file = std::fs::read(from.path("home/key")).unwrap();
-    let disk = OsDisk::new(&from.store());
+    let disk = OsDisk::new(from.store());
     let unlocked = Store::vault_file(&disk).unwrap().unlock(&Unlock::KeyFile(file.into())).unwrap();
     keys(to).add_epoch(unlocked.current().clone()).unwrap();
     unlocked.current().id().to_string()
@@ -142,10 +142,10 @@ fn a_device_that_was_away_during_three_rotations_gets_in() {
     assert_eq!(desk.ok(&["cat", "old"]), "one epoch");
     assert!(epoch(&laptop) == epoch(&desk) && epoch(&desk).starts_with("4-"), "{}", epoch(&desk));
     assert_eq!(desk.root(), laptop.root());
-    desk.ok(&["close"]);
     for host in [&desk, &laptop] {
         host.fsck();
     }
+    desk.ok(&["close"]);
 }
 
 #[test]

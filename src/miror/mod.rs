@@ -34,7 +34,7 @@ mod wire;
 pub use secret::SecretBytes;
 
 #[cfg(any(test, feature = "testing"))]
-#[allow(clippy::indexing_slicing, clippy::missing_panics_doc)]
+#[allow(clippy::indexing_slicing, clippy::missing_panics_doc, clippy::panic)]
 pub mod testing;
 
 #[cfg(test)]

@@ -25,22 +25,30 @@ fn option(name: &str) -> Option<u64> {
 
 #[test]
 fn two_replicas_converge_on_a_calm_network() {
-    seeds(200).for_each(|seed| drop(run::<MemoryReplica>(seed, 2, CALM)));
+    seeds(200).for_each(|seed| {
+        run::<MemoryReplica>(seed, 2, CALM);
+    });
 }
 
 #[test]
 fn two_replicas_lose_nothing_and_converge_after_faults() {
-    seeds(800).for_each(|seed| drop(run::<MemoryReplica>(seed, 2, ROUGH)));
+    seeds(1200).for_each(|seed| {
+        run::<MemoryReplica>(seed, 2, ROUGH);
+    });
 }
 
 #[test]
 fn three_replicas_lose_nothing_and_converge_after_faults() {
-    seeds(600).for_each(|seed| drop(run::<MemoryReplica>(seed, 3, ROUGH)));
+    seeds(900).for_each(|seed| {
+        run::<MemoryReplica>(seed, 3, ROUGH);
+    });
 }
 
 #[test]
 fn four_and_five_replicas_lose_nothing_and_converge_after_faults() {
-    seeds(80).for_each(|seed| drop(run::<MemoryReplica>(seed, 4 + (seed % 2) as u8, ROUGH)));
+    seeds(80).for_each(|seed| {
+        run::<MemoryReplica>(seed, 4 + (seed % 2) as u8, ROUGH);
+    });
 }
 
 #[test]
@@ -60,17 +68,23 @@ fn a_seed_runs_the_same_twice() {
 
 #[test]
 fn two_vaults_lose_nothing_and_converge_after_faults() {
-    seeds(60).for_each(|seed| drop(run::<VaultNode>(seed, 2, ROUGH)));
+    seeds(60).for_each(|seed| {
+        run::<VaultNode>(seed, 2, ROUGH);
+    });
 }
 
 #[test]
 fn three_vaults_lose_nothing_and_converge_after_faults() {
-    seeds(40).for_each(|seed| drop(run::<VaultNode>(seed, 3, ROUGH)));
+    seeds(40).for_each(|seed| {
+        run::<VaultNode>(seed, 3, ROUGH);
+    });
 }
 
 #[test]
 fn five_vaults_lose_nothing_and_converge_after_faults() {
-    seeds(6).for_each(|seed| drop(run::<VaultNode>(seed, 5, ROUGH)));
+    seeds(6).for_each(|seed| {
+        run::<VaultNode>(seed, 5, ROUGH);
+    });
 }
 
 #[test]
