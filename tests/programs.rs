@@ -4,10 +4,11 @@
 mod support;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use support::host::Host;
 use support::sys::Watch;
-use support::{shell, tree};
+use support::{shell, tree, until};
 
 fn mounted() -> (Host, PathBuf) {
     let host = Host::new("desk");
@@ -21,7 +22,10 @@ fn mounted() -> (Host, PathBuf) {
 fn remount_and_check(host: &Host, folder: &Path) {
     let copy = host.path("copy");
     shell(folder, &format!("cp -a . {}", copy.display()));
+    let owner = host.owner().unwrap();
     host.unmount();
+    // A command that meets an owner which is about to end is told to run again.
+    until("the owner's end", Duration::from_secs(60), || !Path::new(&format!("/proc/{owner}")).exists());
     host.fsck();
     host.mount();
     tree::assert_same(&copy, folder);
