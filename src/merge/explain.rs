@@ -331,7 +331,7 @@ impl Both<'_> {
         for (stamp, place) in node.places.iter().filter(|(stamp, _)| new(stamp)) {
             let (parent, name) = place.slot();
             let above = self.sides[side].scene.path(&parent).unwrap_or(None);
-            let path = above.map(|above| [&above[..], &[name.clone()]].concat());
+            let path = above.map(|above| [&above[..], std::slice::from_ref(name)].concat());
             match place {
                 Place::At { .. } => acts.push(Act { path, ..act(Did::Placed, Some(stamp)) }),
                 Place::Gone { .. } if !node.is_placed() => {

@@ -159,12 +159,12 @@ impl Trace<'_> {
                 continue;
             }
             if is_merge {
-                events.extend(merged_events(&id, after.as_deref(), &*new)?);
+                events.extend(merged_events(&id, after.as_deref(), &new)?);
                 continue;
             }
             let before = befores.into_iter().next().flatten();
             let change = Changed { before: before.as_deref(), after: after.as_deref() };
-            events.extend(change.events(&id, &**old, &*new)?);
+            events.extend(change.events(&id, old, &new)?);
             gained.extend(change.gained().map(|slot| (slot, before.is_none())));
         }
         if !gained.is_empty() && differences.is_empty() {
@@ -205,7 +205,7 @@ impl Trace<'_> {
                         let lost = lost_names(before.as_deref(), after.as_deref());
                         for (parent, name) in lost.iter().filter(|(_, name)| Some(name) == path.last()) {
                             let lost = claimed_path(old, parent)?
-                                .map(|above| [&above[..], &[name.clone()]].concat());
+                                .map(|above| [&above[..], std::slice::from_ref(name)].concat());
                             found.extend((lost.as_ref() == Some(path)).then_some(*id));
                         }
                     }
