@@ -127,7 +127,7 @@ fn a_changed_byte_ends_the_connection_and_changes_nothing() {
         }
     }
     middle.changes.store(HONEST, Ordering::SeqCst);
-    laptop.ok(&["sync"]);
+    laptop.ok(&["sync", "desk"]);
     tree::assert_same_on_both(&desk.mountpoint(), &laptop.mountpoint());
     for host in [&desk, &laptop] {
         host.unmount();
