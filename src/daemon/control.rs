@@ -217,8 +217,7 @@ async fn mount_ended(State(service): Host, query: Query) -> Response {
 }
 
 async fn open(State(service): Host) -> Response {
-    service.keep_open();
-    Answer(Ok(())).into_response()
+    Answer(service.keep_open()).into_response()
 }
 
 async fn close(State(service): Host) -> Response {

@@ -35,7 +35,7 @@ struct Hosted {
     owner: Owner,
     settings: VaultConfig,
     following: Option<JoinHandle<()>>,
-    _lease: Lease,
+    _lease: Option<Lease>,
 }
 
 impl Hosting {

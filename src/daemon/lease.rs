@@ -28,6 +28,8 @@ pub enum LeaseKind {
 struct Held {
     counts: BTreeMap<LeaseKind, usize>,
     used: bool,
+    /// The owner ends: nobody gets a lease any more.
+    over: bool,
 }
 
 /// The leases of one owner.
@@ -50,13 +52,21 @@ impl Leases {
         Leases { held: watch::Sender::new(Held::default()), first_wait }
     }
 
-    /// Takes one.
-    pub fn take(&self, kind: LeaseKind) -> Lease {
-        self.held.send_modify(|held| {
-            *held.counts.entry(kind).or_default() += 1;
-            held.used |= kind != LeaseKind::Connection;
+    /// Takes one; `None` once the owner ends.
+    pub fn take(&self, kind: LeaseKind) -> Option<Lease> {
+        let taken = self.held.send_if_modified(|held| {
+            if !held.over {
+                *held.counts.entry(kind).or_default() += 1;
+                held.used |= kind != LeaseKind::Connection;
+            }
+            !held.over
         });
-        Lease { kind, held: self.held.clone() }
+        taken.then(|| Lease { kind, held: self.held.clone() })
+    }
+
+    /// No more from now on: the owner ends, whoever still holds one.
+    pub fn end(&self) {
+        self.held.send_modify(|held| held.over = true);
     }
 
     /// How many of a kind are held.
@@ -79,13 +89,28 @@ impl Leases {
         let _ = held.wait_for(|held| !others(held)).await;
     }
 
-    /// Returns once the last lease is gone, or if none but connections came at all.
+    /// Returns once the last lease is gone, or if none but connections came at all. Nobody gets one then.
     pub async fn ended(&self) {
         let mut held = self.held.subscribe();
         // The sender lives in self: waiting cannot fail while this runs.
         let first = held.wait_for(|held| held.used);
         let _ = tokio::time::timeout(self.first_wait, async { first.await.map(drop) }).await;
-        let _ = held.wait_for(|held| held.counts.values().all(|count| *count == 0)).await;
+        loop {
+            let _ = held.wait_for(Held::is_free).await;
+            // Somebody may have come since: whoever has a lease is served.
+            if self.held.send_if_modified(|held| {
+                held.over |= held.is_free();
+                held.over
+            }) {
+                return;
+            }
+        }
+    }
+}
+
+impl Held {
+    fn is_free(&self) -> bool {
+        self.counts.values().all(|count| *count == 0)
     }
 }
 
@@ -109,7 +134,8 @@ mod tests {
     #[tokio::test]
     async fn an_owner_ends_with_its_last_lease() {
         let leases = Leases::new(NEVER);
-        let (mount, follow) = (leases.take(LeaseKind::Mount), leases.take(LeaseKind::Follow));
+        let (mount, follow) =
+            (leases.take(LeaseKind::Mount).unwrap(), leases.take(LeaseKind::Follow).unwrap());
         let ended = leases.ended();
         tokio::pin!(ended);
         assert!(ended.as_mut().now_or_never().is_none());
@@ -118,6 +144,22 @@ mod tests {
         assert_eq!(leases.count(LeaseKind::Follow), 1);
         drop(follow);
         ended.await;
+    }
+
+    #[tokio::test]
+    async fn an_owner_that_ends_gives_no_leases() {
+        let leases = Leases::new(Duration::ZERO);
+        let mount = leases.take(LeaseKind::Mount);
+        drop(mount.unwrap());
+        leases.ended().await;
+        assert!(leases.take(LeaseKind::Mount).is_none() && leases.take(LeaseKind::Connection).is_none());
+        let told = Leases::new(NEVER);
+        let held = told.take(LeaseKind::Mount).unwrap();
+        told.end();
+        assert!(told.take(LeaseKind::Connection).is_none());
+        assert!(told.ended().now_or_never().is_none());
+        drop(held);
+        told.ended().await;
     }
 
     #[tokio::test]
@@ -132,7 +174,7 @@ mod tests {
     #[tokio::test]
     async fn an_owner_that_nobody_uses_ends_by_itself() {
         let leases = Leases::new(Duration::ZERO);
-        let looking = leases.take(LeaseKind::Connection);
+        let looking = leases.take(LeaseKind::Connection).unwrap();
         assert!(leases.ended().now_or_never().is_none());
         drop(looking);
         leases.ended().await;

@@ -100,6 +100,7 @@ impl Owner {
     pub async fn close(self) -> Result<(), DaemonError> {
         // Others see that it ends and wait; if this fails, they wait as for one that is about to answer.
         let _ = self.lock.sign(None);
+        self.leases.end();
         self.stop.stop();
         // Ends with the flag that was just set; a panic in it is none of the vault's.
         let _ = self.serving.await;

@@ -110,7 +110,8 @@ pub async fn serve_connection<S>(stream: S, router: Router, leases: Arc<Leases>,
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let _lease = leases.take(LeaseKind::Connection);
+    // Whoever is not answered asks the next owner.
+    let Some(_lease) = leases.take(LeaseKind::Connection) else { return };
     let service = TowerToHyperService::new(router);
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);

@@ -104,8 +104,15 @@ impl Service {
     }
 
     /// `bosr open`: a lease of its own.
-    pub fn keep_open(&self) {
-        *self.opened.lock() = Some(self.leases.take(LeaseKind::Open));
+    pub fn keep_open(&self) -> Result<(), DaemonError> {
+        *self.opened.lock() = Some(self.lease(LeaseKind::Open)?);
+        Ok(())
+    }
+
+    /// A reason to stay, unless this owner ends: the next is to be asked then.
+    fn lease(&self, kind: LeaseKind) -> Result<Lease, DaemonError> {
+        let gone = || DaemonError::OwnerGone { store: self.target.store_shown() };
+        self.leases.take(kind).ok_or_else(gone)
     }
 
     /// `bosr close`.

@@ -144,7 +144,7 @@ impl Service {
             causes: vec![format!("there is no mount option {option}")],
         })?;
         let place = PathBuf::from(&dir);
-        if let Claim::Another(mount) = self.mounts.claim(&dir, &how, self.leases.take(LeaseKind::Mount))? {
+        if let Claim::Another(mount) = self.mounts.claim(&dir, &how, self.lease(LeaseKind::Mount)?)? {
             let shown = mount.clone();
             blocking(move || shown.show_at(&place, &how.kernel).map_err(|error| mount_error(&place, &error)))
                 .await?;

@@ -35,7 +35,7 @@ impl Service {
         request: InvitationRequest,
         reporter: Reporter<Invitation>,
     ) -> Result<(), DaemonError> {
-        let _lease = self.leases.take(LeaseKind::Invitation);
+        let _lease = self.lease(LeaseKind::Invitation)?;
         let asked = request.listen.map(|asked| Listen::parse(Some(&asked))).transpose()?;
         let bound = self.network.listening.begin_at(asked.as_ref(), &self.network.replicator).await?;
         let bound = bound.ok_or_else(|| DaemonError::Listen {
@@ -82,7 +82,7 @@ impl Service {
 
     /// Keeps the vault and its peers in the same state until nobody reads the reports any more.
     pub async fn follow(&self, peers: Peers, reporter: Reporter<SyncProgress>) -> Result<(), DaemonError> {
-        let _lease = self.leases.take(LeaseKind::Follow);
+        let _lease = self.lease(LeaseKind::Follow)?;
         self.chosen(&peers)?;
         self.network.listening.begin(&self.network.replicator).await?;
         let mut seen: Vec<Status> = Vec::new();
