@@ -236,7 +236,7 @@ impl Core {
             // A failure is kept with the file, and tried again before the next commit.
             file.tell_failure(core.until_room(|| file.fold(&core)));
             core.close_if_unused(&file);
-            core.vault.file_is_ready();
+            core.vault.file_is_folded();
         });
     }
 

@@ -125,6 +125,18 @@ impl Vault {
         self.reschedule(Schedule::operation);
     }
 
+    /// A file was folded after its last handle was released: a commit follows, and waits no longer if it was
+    /// this file that it waited for. Called with no lock of the fold source held.
+    pub fn file_is_folded(&self) {
+        let waits = self.timing.lock().schedule.is_unfinished();
+        let source = if waits { self.folds.read().clone() } else { None };
+        let unfinished = source.is_some_and(|source| source.unfinished());
+        self.reschedule(|schedule, now| {
+            schedule.set_unfinished(unfinished);
+            schedule.operation(now);
+        });
+    }
+
     /// Changes the schedule and wakes the loops.
     pub(super) fn reschedule(&self, change: impl FnOnce(&mut Schedule, Duration)) {
         let now = self.now();

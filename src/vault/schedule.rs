@@ -118,6 +118,11 @@ impl Schedule {
         self.unfinished = unfinished;
     }
 
+    /// Whether the last commit left such a file.
+    pub fn is_unfinished(&self) -> bool {
+        self.unfinished
+    }
+
     /// Commit as soon as possible: the journal is half full.
     pub fn hurry(&mut self) {
         self.urgent = true;

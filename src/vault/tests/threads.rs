@@ -129,6 +129,41 @@ fn what_is_due_is_done_by_the_clock() {
 }
 
 #[test]
+fn peers_wait_for_a_file_that_is_being_made_until_it_is_closed() {
+    struct Writing(AtomicBool);
+    impl FoldSource for Writing {
+        fn fold_ready(&self, _: bool) -> Result<()> {
+            Ok(())
+        }
+
+        fn unfinished(&self) -> bool {
+            self.0.load(Ordering::SeqCst)
+        }
+    }
+    let host = Host::new(1);
+    let vault = host.create("a");
+    let writing = Arc::new(Writing(AtomicBool::new(true)));
+    vault.set_fold_source(Some(writing.clone()));
+    vault.set_followed(true);
+    let commits_soon = || {
+        let before = vault.head();
+        *host.clock.0.lock() += std::time::Duration::from_millis(20);
+        vault.commit_if_due().unwrap();
+        vault.head() != before
+    };
+    put(&vault, "/f", b"1");
+    assert!(commits_soon());
+    put(&vault, "/f", b"2");
+    assert!(!commits_soon(), "it is still being written");
+    vault.file_is_folded();
+    assert!(!commits_soon(), "another was closed");
+    writing.0.store(false, Ordering::SeqCst);
+    vault.file_is_folded();
+    assert!(commits_soon());
+    vault.set_fold_source(None);
+}
+
+#[test]
 fn dirty_data_is_folded_before_a_commit() {
     struct Folder(Mutex<Option<(DirtyRun, Content)>>, Arc<Vault>);
     impl FoldSource for Folder {
