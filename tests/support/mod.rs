@@ -4,6 +4,7 @@
 
 pub(crate) mod host;
 pub(crate) mod link;
+pub(crate) mod scenario;
 pub(crate) mod sys;
 pub(crate) mod tree;
 
