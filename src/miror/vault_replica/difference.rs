@@ -1,15 +1,18 @@
 //! What one commit has that an older one has not: the offer of a sender that knows what its peer holds.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::{store_error, vault_error};
 use crate::crypto::{ObjectId, ObjectKind};
 use crate::miror::message::Offered;
 use crate::miror::replica::ReplicaError;
-use crate::trie::TrieError;
+use crate::trie::{Trie, TrieError};
 use crate::vault::contents::inspect_list;
-use crate::vault::{CommitId, Data, Node, Vault, VaultError};
+use crate::vault::{Commit, CommitId, Data, Node, Vault, VaultError};
+
+/// The most states besides the head that one offer brings.
+const SIDES: usize = 16;
 
 /// Why gathering ended early.
 enum Halt {
@@ -40,25 +43,78 @@ pub(super) fn between(
     limit: usize,
 ) -> Result<Option<Vec<Offered>>, ReplicaError> {
     let load = |id: &ObjectId| vault.load_commit(&CommitId(*id)).map_err(vault_error);
-    let (old, new) = (load(base)?.trie(), load(head)?.trie());
+    let (base, state) = (load(base)?, load(head)?);
     let mut gathered = Gathered { vault, limit, known: HashSet::new(), contents: Vec::new() };
-    let outcome = vault.forest().diff(&old, &new, |_, old, new| gathered.node(old, new)).and_then(|()| {
-        let mut structure = Vec::new();
-        vault.forest().new_objects(&old, &new, |id| {
-            structure.extend(gathered.offered(id, ObjectKind::Trie)?);
-            Ok::<(), Halt>(())
-        })?;
-        structure.extend(gathered.offered(head, ObjectKind::Commit)?);
-        Ok(structure)
-    });
-    match outcome {
-        Ok(structure) => Ok(Some([gathered.contents, structure].concat())),
+    match gathered.state(&base.trie(), head, &state) {
+        Ok(structure) => {
+            let sides = gathered.sides(&base, &state).map_err(vault_error)?;
+            let sides = gathered.as_many_as_fit(&base.trie(), &sides)?;
+            Ok(Some([gathered.contents, sides, structure].concat()))
+        }
         Err(Halt::Many) => Ok(None),
         Err(Halt::Failed(error)) => Err(error),
     }
 }
 
 impl Gathered<'_> {
+    /// The structure of a commit that `old` has not; its contents are added to those gathered.
+    fn state(&mut self, old: &Trie, id: &ObjectId, commit: &Commit) -> Result<Vec<Offered>, Halt> {
+        let (forest, new) = (self.vault.forest(), commit.trie());
+        forest.diff(old, &new, |_, old, new| self.node(old, new))?;
+        let mut structure = Vec::new();
+        forest.new_objects(old, &new, |id| {
+            structure.extend(self.offered(id, ObjectKind::Trie)?);
+            Ok::<(), Halt>(())
+        })?;
+        structure.extend(self.offered(id, ObjectKind::Commit)?);
+        Ok(structure)
+    }
+
+    /// The states that were merged into `head` since `base`, parents first: who made what in a conflict, and
+    /// when, is in their history alone.
+    fn sides(&self, base: &Commit, head: &Commit) -> Result<Vec<(ObjectId, Commit)>, VaultError> {
+        let (mut sides, mut seen) = (Vec::new(), HashSet::new());
+        let mut merges = VecDeque::from([head.clone()]);
+        while let Some(merge) = merges.pop_front() {
+            let parents = merge.parents.iter().filter(|_| merge.parents.len() > 1);
+            for parent in parents.filter(|parent| seen.insert(**parent)).take(SIDES - sides.len()) {
+                match self.vault.load_commit(parent) {
+                    Ok(side) if base.context.contains(&side.context) => {}
+                    Ok(side) => {
+                        merges.push_back(side.clone());
+                        sides.push((parent.0, side));
+                    }
+                    // A history may end at a missing parent.
+                    Err(VaultError::Missing(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        sides.reverse();
+        Ok(sides)
+    }
+
+    /// The structure of these states, the last ones first if the offer has no room for all.
+    fn as_many_as_fit(
+        &mut self,
+        old: &Trie,
+        sides: &[(ObjectId, Commit)],
+    ) -> Result<Vec<Offered>, ReplicaError> {
+        let mut all = Vec::new();
+        for (id, commit) in sides.iter().rev() {
+            let contents = self.contents.len();
+            match self.state(old, id, commit) {
+                Ok(structure) => all.push(structure),
+                Err(Halt::Many) => {
+                    self.contents.truncate(contents);
+                    break;
+                }
+                Err(Halt::Failed(error)) => return Err(error),
+            }
+        }
+        Ok(all.into_iter().rev().flatten().collect())
+    }
+
     /// What a node's contents name that its older contents do not.
     fn node(&mut self, old: Option<&Arc<Node>>, new: Option<&Arc<Node>>) -> Result<(), Halt> {
         self.content(objects(old), objects(new))

@@ -122,7 +122,12 @@ impl VaultReplica {
         match reference.kind {
             ObjectKind::Commit => {
                 let commit = Commit::decode(&bytes).map_err(|error| bad(&error))?;
-                Ok(Child::root(&commit.trie()).iter().map(trie_reference).collect())
+                let root = Child::root(&commit.trie());
+                // States that were merged into this one, if the offer brought them.
+                let sides = commit.parents.iter().filter(|side| self.provisional.holds(&side.0));
+                let sides =
+                    sides.map(|side| Reference { id: side.0, kind: ObjectKind::Commit, place: Vec::new() });
+                Ok(root.iter().map(trie_reference).chain(sides).collect())
             }
             ObjectKind::Trie => {
                 let inspected = inspect_in_place(reference, &bytes).map_err(|error| bad(&error))?;
