@@ -91,6 +91,10 @@ fn what_a_command_stores_shows_in_the_mount_at_once() {
     assert_eq!(fs::read(host.mountpoint().join("new")).unwrap(), b"22");
     fs::write(host.mountpoint().join("other"), b"333").unwrap();
     assert_eq!(host.ok(&["cat", "/other"]), "333");
+    let mut open = fs::File::create(host.mountpoint().join("open")).unwrap();
+    open.write_all(b"4444").unwrap();
+    assert_eq!(host.ok(&["cat", "/open"]), "4444", "what is still open is as the mount shows it");
+    drop(open);
     host.unmount();
     host.fsck();
 }

@@ -111,6 +111,16 @@ impl Vault {
         folded.and(head)
     }
 
+    /// Has all dirty data folded: what was written through a mount, also to files still open, is then in the
+    /// tree for whoever reads it there.
+    ///
+    /// # Errors
+    /// Of the first fold that failed.
+    pub fn fold_dirty(&self) -> Result<()> {
+        let source = self.folds.read().clone();
+        source.map_or(Ok(()), |source| source.fold_ready(true))
+    }
+
     fn snapshot(&self) -> Snapshot {
         let state = self.state.read();
         Snapshot {

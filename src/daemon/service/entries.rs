@@ -2,14 +2,18 @@
 
 use super::super::api::{Entry, EntryKind, Name};
 use super::super::error::DaemonError;
-use super::super::opening::path_error;
+use super::super::opening::{path_error, vault_error};
 use super::Service;
 use crate::vault::{Data, Entry as VaultEntry, Found, Kind, Result, Vault};
 
 impl Service {
     /// What is in the directory at `path`; for anything else, the thing itself.
     pub async fn entries(&self, path: Vec<u8>) -> std::result::Result<Vec<Entry>, DaemonError> {
-        self.on_vault(move |vault| entries(vault, &path).map_err(|error| path_error(&path, error))).await
+        self.on_vault(move |vault| {
+            vault.fold_dirty().map_err(|error| vault_error("storing what was written", error))?;
+            entries(vault, &path).map_err(|error| path_error(&path, error))
+        })
+        .await
     }
 }
 

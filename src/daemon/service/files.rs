@@ -70,7 +70,11 @@ impl Service {
         let vault = self.vault.clone();
         let content = {
             let (vault, path) = (vault.clone(), path.clone());
-            blocking(move || content_at(&vault, &path).map_err(|error| path_error(&path, error))).await?
+            blocking(move || {
+                vault.fold_dirty().map_err(|error| vault_error("storing what was written", error))?;
+                content_at(&vault, &path).map_err(|error| path_error(&path, error))
+            })
+            .await?
         };
         tokio::task::spawn_blocking(move || {
             let mut reader = vault.reader(content);
