@@ -53,7 +53,8 @@ fn snapshots_are_whole_past_trees_that_nobody_can_change() {
     assert_eq!(names(&snapshot.join("d")), names(&kept.join("d")));
 
     assert!(!names(&at).contains(".bosr"), "listings do not show it");
-    assert_eq!(names(&at.join(".bosr")), BTreeSet::from(["conflicts".into(), "snapshots".into()]));
+    let shown = ["conflicts", "snapshots", "status"].map(String::from);
+    assert_eq!(names(&at.join(".bosr")), BTreeSet::from(shown));
     let listed = names(&at.join(".bosr/snapshots"));
     assert!(!listed.is_empty());
     for time in &listed {
