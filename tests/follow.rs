@@ -19,7 +19,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// Two devices of one vault, mounted.
 struct Pair {
     hosts: [Host; 2],
-    _link: Link,
+    link: Link,
 }
 
 fn pair() -> Pair {
@@ -30,7 +30,7 @@ fn pair() -> Pair {
     hosts[0].mount();
     hosts[1].join(&hosts[0], Some(&format!("{}:4747", Link::ADDRESSES[0])));
     hosts[1].mount();
-    Pair { hosts, _link: link }
+    Pair { hosts, link }
 }
 
 fn follow(host: &Host) -> Running {
@@ -114,4 +114,28 @@ fn mount_and_follow_go_side_by_side_in_either_order() {
     let [desk_follow, _laptop_follow] = following;
     assert_eq!(desk_follow.interrupt(), Some(0));
     assert_eq!(read(&desk.mountpoint().join("a")), b"from the desk", "Ctrl-C unmounts nothing of others");
+}
+
+/// Only the joiner was told an address. Once it has dialled, the inviter can dial it; and an address that a person
+/// adds is known for the device that answers there.
+#[test]
+fn who_dialled_once_can_be_dialled() {
+    let pair = pair();
+    let [desk, laptop] = &pair.hosts;
+    laptop.ok(&["sync"]);
+    let address = format!("{}:4747", Link::ADDRESSES[1]);
+    until("the laptop's address", DEADLINE, || desk.status()["peers"][0]["address"] == address.as_str());
+    desk.ok(&["sync"]);
+    fs::write(laptop.mountpoint().join("a"), "from the laptop").unwrap();
+    let _following = follow(desk);
+    until("the file", DEADLINE, || read(&desk.mountpoint().join("a")) == b"from the laptop");
+
+    let fresh = Host::in_namespace("tablet", pair.link.namespace(1));
+    fresh.join(desk, None);
+    fresh.ok(&["peer", "remove", "desk"]);
+    fresh.ok(&["peer", "add", "home", &format!("{}:4747", Link::ADDRESSES[0])]);
+    fresh.ok(&["sync", "home"]);
+    let known = fresh.status()["peers"].as_array().unwrap().clone();
+    let named = |name: &str| known.iter().filter(|peer| peer["alias"] == name).count();
+    assert_eq!((named("home"), named("desk")), (1, 0), "it is the desk that answers there: {known:?}");
 }

@@ -81,6 +81,10 @@ pub struct Status {
     pub name: String,
     /// Where it is.
     pub address: String,
+    /// We dialled it there.
+    pub dialled: bool,
+    /// The port on which it answers, once it has said so; 0 if on none.
+    pub port: u16,
     /// How it is connected.
     pub transport: Transport,
     /// Its head.
@@ -136,6 +140,8 @@ pub(super) fn first_status(link: &Link) -> Status {
         peer: link.peer,
         name: String::new(),
         address: link.address.clone(),
+        dialled: link.dialled,
+        port: 0,
         transport: link.transport,
         tip: None,
         in_sync: false,
@@ -334,11 +340,12 @@ impl Driver {
     fn event(&mut self, event: Event) {
         match &event {
             Event::Fetched { id, found } => self.fetched(*id, *found),
-            Event::Met { name, tip, .. } => {
-                let (name, tip) = (name.clone(), Some(*tip));
+            Event::Met { name, tip, port, .. } => {
+                let (name, tip, port) = (name.clone(), Some(*tip), *port);
                 self.status.send_modify(|status| {
                     status.name = name;
                     status.tip = tip;
+                    status.port = port;
                 });
             }
             _ => {}

@@ -106,6 +106,8 @@ pub struct Hello {
     pub random: [u8; 32],
     /// Transfers to this side that broke off and could go on: the ids of their offers.
     pub resume: Vec<[u8; 32]>,
+    /// The port on which this side answers; 0 if on none.
+    pub port: u16,
 }
 
 /// One object of an offer.

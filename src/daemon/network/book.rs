@@ -1,7 +1,7 @@
 //! The peers of a vault: its other devices, and where they are reached.
 //!
-//! Addresses come from `peer add`, from the ticket this device joined with, and from the configuration. They
-//! are kept as local records of the store: sealed, and never sent.
+//! Addresses come from `peer add`, from the ticket this device joined with, from the configuration, and from
+//! sessions that a peer dialled. They are kept as local records of the store: sealed, and never sent.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,8 +18,13 @@ use crate::vault::Vault;
 
 /// Records of addresses: the prefix and the alias.
 const PREFIX: &[u8] = b"daemon/peer/1/";
+/// Where a device that dialled us said it answers: the prefix and its key.
+const SEEN: &[u8] = b"daemon/seen/1/";
 /// More than anybody calls a machine.
 const MAX_ALIAS_BYTES: usize = 64;
+
+/// A source of the peers as they are known now.
+pub(super) type KnownPeers = Arc<dyn Fn() -> Vec<Peer> + Send + Sync>;
 
 /// What is kept of a peer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +38,7 @@ struct Record {
 pub struct Peer {
     /// What it is called: by the user, else in the vault.
     pub alias: String,
-    /// `host:port`, the likeliest first; none if it has only ever dialled us.
+    /// `host:port`, the likeliest first; none if it has only ever dialled us, and does not answer itself.
     pub addresses: Vec<String>,
     /// Its key, if it has been met.
     pub key: Option<DevicePublic>,
@@ -83,6 +88,10 @@ impl PeerBook {
             let alias = free.into_iter().find(|name| !peers.contains_key(name)).unwrap_or_default();
             peers.insert(alias.clone(), Peer { alias, addresses: Vec::new(), key: Some(key) });
         }
+        for peer in peers.values_mut() {
+            let seen = peer.key.and_then(|key| self.seen_at(&key));
+            peer.addresses.extend(seen.filter(|seen| !peer.addresses.contains(seen)));
+        }
         peers.into_values().collect()
     }
 
@@ -123,6 +132,18 @@ impl PeerBook {
         self.write(alias, Some(&Record { key: Some(key.0), ..record }))
     }
 
+    /// Remembers where a device answers that has dialled us.
+    pub fn seen(&self, key: &DevicePublic, address: &str) -> Result<(), StoreError> {
+        if self.seen_at(key).is_some_and(|known| known == address) {
+            return Ok(());
+        }
+        self.vault.store().set_local(vec![(seen_key(key), Some(address.as_bytes().to_vec()))]).map(drop)
+    }
+
+    fn seen_at(&self, key: &DevicePublic) -> Option<String> {
+        String::from_utf8(self.vault.store().local(&seen_key(key))?).ok()
+    }
+
     fn records(&self) -> Vec<(String, Record)> {
         let found = self.vault.store().locals(PREFIX);
         let read = found.iter().filter_map(|(key, value)| {
@@ -143,6 +164,10 @@ impl PeerBook {
         let position = store.set_local(vec![([PREFIX, alias.as_bytes()].concat(), value)])?;
         store.sync_log(position)
     }
+}
+
+fn seen_key(device: &DevicePublic) -> Vec<u8> {
+    [SEEN, &device.0].concat()
 }
 
 fn failed(error: &StoreError) -> DaemonError {

@@ -5,11 +5,8 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use super::book::Peer;
+use super::book::{KnownPeers, Peer};
 use crate::miror::replicator::{Following, Replicator};
-
-/// A source of the peers as they are known now.
-type KnownPeers = Box<dyn Fn() -> Vec<Peer> + Send + Sync>;
 
 /// Who is followed.
 pub struct Followings {

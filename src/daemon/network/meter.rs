@@ -67,6 +67,8 @@ mod tests {
             peer: DevicePublic([1; 32]),
             name: String::new(),
             address: String::new(),
+            dialled: true,
+            port: 0,
             transport: Transport::Tcp,
             tip: None,
             in_sync: false,

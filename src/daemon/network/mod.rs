@@ -1,5 +1,6 @@
 //! The vault and its peers: who they are, where they are, who may come in, and the sessions with them.
 
+mod acquaintances;
 mod address;
 mod admission;
 mod book;
@@ -13,6 +14,7 @@ mod publishing;
 mod rotation;
 mod start;
 
+pub use acquaintances::Acquaintances;
 pub use address::{DEFAULT_PORT, Listen, with_port};
 pub use admission::{VaultAdmission, trust_inviter};
 pub use book::{Peer, PeerBook};

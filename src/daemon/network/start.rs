@@ -9,9 +9,10 @@ use super::super::config::VaultConfig;
 use super::super::create::default_device;
 use super::super::error::DaemonError;
 use super::super::keys::VaultKeys;
+use super::book::KnownPeers;
 use super::{
-    Followings, Guard, Listen, Listening, Meter, Peer, PeerBook, Publisher, Rotation, SessionFetch,
-    VaultAdmission, VaultInviter,
+    Acquaintances, Followings, Guard, Listen, Listening, Meter, Peer, PeerBook, Publisher, Rotation,
+    SessionFetch, VaultAdmission, VaultInviter,
 };
 use crate::ambient::Ambient;
 use crate::miror::dialling::Transports;
@@ -54,7 +55,7 @@ pub struct Network {
     /// What goes over the network.
     pub meter: Arc<Meter>,
     vault: Arc<Vault>,
-    running: Mutex<Option<(Publisher, Guard)>>,
+    running: Mutex<Option<(Publisher, Guard, Acquaintances)>>,
 }
 
 impl Network {
@@ -81,13 +82,14 @@ impl Network {
             quic: Quic::new().map_err(|error| DaemonError::internal("making a certificate", &error))?,
         });
         let book = Arc::new(PeerBook::new(vault.clone()));
-        let known = {
+        let known: KnownPeers = {
             let book = book.clone();
-            move || book.peers(&settings.lock())
+            Arc::new(move || book.peers(&settings.lock()))
         };
-        let followings = Arc::new(Followings::new(replicator.clone(), Box::new(known)));
+        let followings = Arc::new(Followings::new(replicator.clone(), known.clone()));
         vault.set_fetch(Some(Arc::new(SessionFetch::new(replicator.clone(), followings.clone()))));
         let meter = Arc::new(Meter::default());
+        let acquaintances = Acquaintances::start(book.clone(), known, replicator.clone());
         let guard = Guard::start(vault.clone(), rotation.clone(), replicator.clone(), ambient.clone());
         let publisher = Publisher::start(vault.clone(), replicator.clone(), meter.clone(), ambient.clock);
         Ok(Network {
@@ -100,7 +102,7 @@ impl Network {
             listening: Listening::new(vault.clone(), listen),
             meter,
             vault,
-            running: Mutex::new(Some((publisher, guard))),
+            running: Mutex::new(Some((publisher, guard, acquaintances))),
         })
     }
 

@@ -44,6 +44,7 @@ fn samples() -> Vec<Message> {
             window: limits::WINDOW,
             random: [6; 32],
             resume: vec![],
+            port: 4747,
         })),
         Message::Offer(Offer {
             number: 0,

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 
 use tokio::net::TcpListener;
 
@@ -41,6 +42,7 @@ impl Replicator {
         let bound = tcp.as_ref().map_or(Ok(address), TcpListener::local_addr)?;
         let quic = transports.has(Transport::Quic).then(|| quic.listen(bound)).transpose()?;
         let bound = quic.as_ref().map_or(Ok(bound), quinn::Endpoint::local_addr)?;
+        self.0.port.store(bound.port(), Ordering::Relaxed);
         tcp.map(|listener| tokio::spawn(self.clone().accept(listener)));
         quic.map(|endpoint| tokio::spawn(self.clone().accept_quic(endpoint)));
         Ok(bound)

@@ -17,6 +17,7 @@ mod registry;
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{broadcast, oneshot, watch};
@@ -96,6 +97,8 @@ struct Inner {
     events: broadcast::Sender<(DevicePublic, Event)>,
     joined: broadcast::Sender<(DevicePublic, String)>,
     doors: Doors,
+    /// Where we answer; 0 while we do not.
+    port: AtomicU16,
     closing: watch::Sender<bool>,
 }
 
@@ -108,6 +111,7 @@ impl Replicator {
             events: broadcast::Sender::new(EVENTS),
             joined: broadcast::Sender::new(EVENTS),
             doors: Doors::default(),
+            port: AtomicU16::new(0),
             closing: watch::Sender::new(false),
         }))
     }
@@ -244,7 +248,8 @@ impl Replicator {
         let transport = stream.transport;
         let shaken = handshake::dial(stream, &**admission, &ambient.entropy);
         match tokio::time::timeout(HANDSHAKE, shaken).await.unwrap_or(Err(HandshakeError::Slow)) {
-            Ok(link) => Ok(link),
+            // As it was asked for: by that name it is known to whoever asked.
+            Ok(link) => Ok(Link { address: address.to_owned(), ..link }),
             Err(error) => {
                 let broke = matches!(error, HandshakeError::Io(_) | HandshakeError::Slow);
                 Err((error.into(), broke.then_some(transport)))
@@ -300,6 +305,7 @@ impl Replicator {
     fn session(&self, mut config: Config, ours: Announcement) -> (Session, Hello) {
         config.resume = self.0.parts.replica.resumable();
         config.resume.truncate(limits::RESUMED);
+        config.port = self.0.port.load(Ordering::Relaxed);
         // Those that run already keep what they have; newer ones share the rest.
         let share = limits::WINDOW_IN_ALL / (1 + self.0.registry.statuses().len() as u64);
         config.window_most = config.window_most.min(share).max(limits::WINDOW_MIN);

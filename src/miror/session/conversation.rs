@@ -52,7 +52,8 @@ impl Session {
         self.queue.grant(hello.window);
         self.peer =
             Some(Peer { tip: hello.tip, offers: hello.offers, accepts: hello.accepts, quiet: false, holds });
-        self.event(Event::Met { name: hello.name, build: hello.build, tip: hello.tip });
+        let (tip, port) = (hello.tip, hello.port);
+        self.event(Event::Met { name: hello.name, build: hello.build, tip, port });
         if hello.features.iter().any(|feature| feature == RESUME) {
             self.begin_resuming(&hello.resume, hello.offers);
         }

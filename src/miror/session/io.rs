@@ -33,6 +33,8 @@ pub struct Config {
     pub logged_from: u64,
     /// Transfers to this side that broke off and could go on, at most [`limits::RESUMED`].
     pub resume: Vec<[u8; 32]>,
+    /// The port on which this side answers; 0 if on none.
+    pub port: u16,
 }
 
 impl Config {
@@ -49,6 +51,7 @@ impl Config {
             early: limits::EARLY,
             logged_from: limits::LOGGED_FROM,
             resume: Vec::new(),
+            port: 0,
         }
     }
 
@@ -108,6 +111,8 @@ pub enum Event {
         build: String,
         /// Its head.
         tip: Tip,
+        /// The port on which it answers; 0 if on none.
+        port: u16,
     },
     /// The peer's head was merged; this is ours now.
     Merged(Tip),

@@ -323,5 +323,6 @@ fn introduction(config: &Config, ours: &Announcement, random: [u8; 32], window: 
         window,
         random,
         resume: config.resume.clone(),
+        port: config.port,
     }
 }
