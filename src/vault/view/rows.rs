@@ -273,9 +273,37 @@ impl Rows {
         from: u64,
         visit: &mut dyn FnMut(Seen<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        let mut above = Above::new(self.layers(), parent, from);
+        self.scan_range(parent, (from, u64::MAX), visit)
+    }
+
+    /// Visits the rows of `parent` whose hash is `hash`, in order, until told to stop. Costs nothing for those
+    /// that were removed beyond them.
+    ///
+    /// # Errors
+    /// Of the base, and those of `visit`.
+    pub(super) fn scan_hash(
+        &self,
+        parent: &NodeId,
+        hash: u64,
+        visit: &mut dyn FnMut(Seen<'_>) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        self.scan_range(parent, (hash, hash.saturating_add(1)), visit)
+    }
+
+    /// Visits the rows from one hash on that are below another.
+    fn scan_range(
+        &self,
+        parent: &NodeId,
+        (from, to): (u64, u64),
+        visit: &mut dyn FnMut(Seen<'_>) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        let (first, last) = (RowKey::first(parent, from), RowKey::first(parent, to));
+        let mut above = Above::new(self.layers(), &first, &last);
         let mut stopped = false;
         self.base.scan(parent, from, &mut |key, row| {
+            if key >= &last[..] {
+                return Ok(ControlFlow::Break(()));
+            }
             let own = above.up_to(key, visit)?;
             let flow = match own {
                 Met::Stopped => ControlFlow::Break(()),
@@ -320,9 +348,8 @@ enum Met {
 struct Above<'a>(Vec<Peekable<Range<'a, RowKey, Option<Row>>>>);
 
 impl<'a> Above<'a> {
-    fn new(layers: impl Iterator<Item = &'a Changes>, parent: &NodeId, from: u64) -> Self {
-        let (first, last) = (RowKey::first(parent, from), RowKey::first(parent, u64::MAX));
-        let range = (Bound::Included(&first[..]), Bound::Excluded(&last[..]));
+    fn new(layers: impl Iterator<Item = &'a Changes>, first: &[u8], last: &[u8]) -> Self {
+        let range = (Bound::Included(first), Bound::Excluded(last));
         let ranges =
             layers.filter(|layer| !layer.is_empty()).map(|layer| layer.range::<[u8], _>(range).peekable());
         Above(ranges.filter_map(|mut range| range.peek().is_some().then_some(range)).collect())
@@ -497,7 +524,14 @@ mod tests {
                     seen.push((row.hash, row.node));
                     Ok(if seen.len() == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
                 }).unwrap();
-                let first = RowKey::first(&parent, hash);
+                let mut same = Vec::new();
+                rows.scan_hash(&parent, hash, &mut |row| {
+                    same.push((row.hash, row.node));
+                    Ok(ControlFlow::Continue(()))
+                }).unwrap();
+                let (first, last) = (RowKey::first(&parent, hash), RowKey::first(&parent, hash + 1));
+                let within = model.keys().filter(|key| key.as_bytes() >= &first[..] && key.as_bytes() < &last[..]);
+                prop_assert_eq!(same.len(), within.count());
                 let expected = model.keys().filter(|key| key.as_bytes() >= &first[..] && key.as_bytes().starts_with(&parent.0));
                 prop_assert_eq!(seen.len(), expected.take(3).count());
             }

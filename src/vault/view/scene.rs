@@ -100,10 +100,9 @@ impl Scene<'_> {
     pub(super) fn has_row(&self, id: &NodeId, claim: &Claim) -> Result<bool> {
         let mut found = false;
         let hash = self.hash(&claim.name);
-        self.rows.scan(&claim.parent, hash, &mut |seen| {
-            found = seen.hash == hash && seen.node == *id && *seen.name == *claim.name;
-            let over = found || seen.hash != hash;
-            Ok(if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        self.rows.scan_hash(&claim.parent, hash, &mut |seen| {
+            found = seen.node == *id && *seen.name == *claim.name;
+            Ok(if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
         Ok(found)
     }
@@ -183,10 +182,7 @@ impl Scene<'_> {
         let hash = self.hash(name);
         let mut found: Vec<Claimed> = Vec::new();
         for member in group.members() {
-            self.rows.scan(member, hash, &mut |seen| {
-                if seen.hash != hash {
-                    return Ok(ControlFlow::Break(()));
-                }
+            self.rows.scan_hash(member, hash, &mut |seen| {
                 if *seen.name == **name && !self.marks.displaced.contains(&seen.node) {
                     found.push(Claimed { node: seen.node, stamp: seen.row.stamp, kind: seen.row.kind });
                 }

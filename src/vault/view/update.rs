@@ -299,7 +299,7 @@ impl Work<'_> {
         for claim in &old {
             self.slots.insert((claim.parent, claim.name.clone()));
             if !new.iter().any(|other| (other.parent, &other.name) == (claim.parent, &claim.name)) {
-                self.remove(update.id, claim);
+                self.remove(update.id, kind, claim);
             }
         }
         for claim in &new {
@@ -355,9 +355,11 @@ impl Work<'_> {
         self.lost.push(claim.parent);
     }
 
-    fn remove(&mut self, id: NodeId, claim: &Claim) {
+    fn remove(&mut self, id: NodeId, kind: Kind, claim: &Claim) {
         let key = self.key(id, claim);
-        self.view.rows.remove(key.among_directories());
+        if kind == Kind::Directory {
+            self.view.rows.remove(key.among_directories());
+        }
         self.view.rows.remove(key);
         self.parents.insert(claim.parent);
         self.lost.push(claim.parent);
@@ -381,7 +383,7 @@ impl Work<'_> {
             }
             for dead in self.ungrounded(id)? {
                 if let Some(claim) = self.nameless(&dead)? {
-                    self.remove(dead, &claim);
+                    self.remove(dead, Kind::Directory, &claim);
                     self.moved(dead, claim);
                 }
             }
@@ -480,10 +482,7 @@ impl Work<'_> {
         for (parent, name) in &self.slots {
             let (mut directories, mut files) = (0, Vec::new());
             let hash = self.view.names.hash(name) & (u64::MAX >> 1);
-            self.view.rows.scan(parent, hash, &mut |seen| {
-                if seen.hash != hash {
-                    return Ok(ControlFlow::Break(()));
-                }
+            self.view.rows.scan_hash(parent, hash, &mut |seen| {
                 match seen.row.kind {
                     _ if *seen.name != **name => {}
                     Kind::Directory => directories += 1,
