@@ -17,6 +17,7 @@ use fuser::{
 
 use crate::inflight::{InFlight, Ticket};
 use crate::translate::{XattrWay, kind_of_mode, set_time, timestamp};
+use crate::watch::Watch;
 use crate::{
     Allocate, Answer, Caller, DirectoryPlusReply, DirectoryReply, Filesystem, Handle, Inode, NewNode,
     OpenFlags, Permissions, Range, Rename, Reply, Seek, SetAttributes, SetXattr, Span, Write, invalidate,
@@ -27,12 +28,13 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Adapter<F: ?Sized> {
     requests: Arc<InFlight>,
+    watch: Arc<Watch>,
     filesystem: Arc<F>,
 }
 
 impl<F: Filesystem + ?Sized> Adapter<F> {
-    pub(crate) fn new(filesystem: Arc<F>, requests: Arc<InFlight>) -> Adapter<F> {
-        Adapter { requests, filesystem }
+    pub(crate) fn new(filesystem: Arc<F>, requests: Arc<InFlight>, watch: Arc<Watch>) -> Adapter<F> {
+        Adapter { requests, watch, filesystem }
     }
 
     /// The reply to a request whose answer the kernel may keep.
@@ -87,6 +89,7 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
     }
 
     fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: fuser::ReplyEntry) {
+        let _then = self.watch.after();
         self.filesystem.lookup(&caller(request), inode(parent), name, self.kept(reply));
     }
 
@@ -96,6 +99,7 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
     }
 
     fn getattr(&self, request: &Request, number: INodeNo, at: Option<FileHandle>, reply: fuser::ReplyAttr) {
+        let _then = self.watch.after();
         self.filesystem.getattr(&caller(request), inode(number), at.map(handle), self.kept(reply));
     }
 
@@ -117,6 +121,7 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
         _flags: Option<BsdFileFlags>,
         reply: fuser::ReplyAttr,
     ) {
+        let _then = self.watch.after();
         let caller = caller(request);
         let owner = uid.is_some() || gid.is_some();
         let changes = SetAttributes {
@@ -134,6 +139,7 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
     }
 
     fn readlink(&self, request: &Request, number: INodeNo, reply: fuser::ReplyData) {
+        let _then = self.watch.after();
         self.filesystem.readlink(&caller(request), inode(number), self.kept(reply));
     }
 
@@ -147,6 +153,7 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
         device: u32,
         reply: fuser::ReplyEntry,
     ) {
+        let _then = self.watch.after();
         let reply = self.kept(reply);
         let kind = known!(kind_of_mode(mode), reply);
         let node = NewNode { kind, permissions: Permissions::from_mode(mode), device };
@@ -162,15 +169,18 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
         _umask: u32,
         reply: fuser::ReplyEntry,
     ) {
+        let _then = self.watch.after();
         let permissions = Permissions::from_mode(mode);
         self.filesystem.mkdir(&caller(request), inode(parent), name, permissions, self.kept(reply));
     }
 
     fn unlink(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: fuser::ReplyEmpty) {
+        let _then = self.watch.after();
         self.filesystem.unlink(&caller(request), inode(parent), name, self.kept(reply));
     }
 
     fn rmdir(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: fuser::ReplyEmpty) {
+        let _then = self.watch.after();
         self.filesystem.rmdir(&caller(request), inode(parent), name, self.kept(reply));
     }
 
@@ -182,6 +192,7 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
         target: &Path,
         reply: fuser::ReplyEntry,
     ) {
+        let _then = self.watch.after();
         let target = target.as_os_str();
         self.filesystem.symlink(&caller(request), inode(parent), name, target, self.kept(reply));
     }
@@ -196,6 +207,7 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
         flags: RenameFlags,
         reply: fuser::ReplyEmpty,
     ) {
+        let _then = self.watch.after();
         let reply = self.kept(reply);
         let how = known!(Rename::from_bits(flags.bits()), reply);
         let (from, to) = (inode(parent), inode(new_parent));
@@ -210,10 +222,12 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
         name: &OsStr,
         reply: fuser::ReplyEntry,
     ) {
+        let _then = self.watch.after();
         self.filesystem.link(&caller(request), inode(number), inode(parent), name, self.kept(reply));
     }
 
     fn open(&self, request: &Request, number: INodeNo, flags: fuser::OpenFlags, reply: fuser::ReplyOpen) {
+        let _then = self.watch.after();
         let (caller, reply) = (caller(request), self.kept(reply));
         let flags = known!(OpenFlags::from_bits(flags.0, caller.keeps_set_id()), reply);
         self.filesystem.open(&caller, inode(number), flags, reply);
@@ -229,6 +243,7 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
         flags: i32,
         reply: fuser::ReplyCreate,
     ) {
+        let _then = self.watch.after();
         let (caller, reply) = (caller(request), self.kept(reply));
         let flags = known!(OpenFlags::from_bits(flags, caller.keeps_set_id()), reply);
         self.filesystem.create(&caller, inode(parent), name, Permissions::from_mode(mode), flags, reply);
@@ -245,6 +260,7 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
         _lock_owner: Option<LockOwner>,
         reply: fuser::ReplyData,
     ) {
+        let _then = self.watch.after();
         let range = Range { offset, length };
         self.filesystem.read(&caller(request), inode(number), handle(at), range, self.kept(reply));
     }
@@ -261,6 +277,7 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
         _lock_owner: Option<LockOwner>,
         reply: fuser::ReplyWrite,
     ) {
+        let _then = self.watch.after();
         let write = Write {
             offset,
             data,
@@ -279,6 +296,7 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
         _lock_owner: LockOwner,
         reply: fuser::ReplyEmpty,
     ) {
+        let _then = self.watch.after();
         reply.error(fuser::Errno::ENOSYS);
     }
 
@@ -289,6 +307,7 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
         _mask: fuser::AccessFlags,
         reply: fuser::ReplyEmpty,
     ) {
+        let _then = self.watch.after();
         reply.error(fuser::Errno::ENOSYS);
     }
 
@@ -302,6 +321,7 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
         mode: i32,
         reply: fuser::ReplyEmpty,
     ) {
+        let _then = self.watch.after();
         let reply = self.kept(reply);
         let how = known!(Allocate::from_bits(mode), reply);
         self.filesystem.fallocate(&caller(request), span(number, at, offset), length, how, reply);
@@ -316,6 +336,7 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
         whence: i32,
         reply: fuser::ReplyLseek,
     ) {
+        let _then = self.watch.after();
         let reply = unkept(reply);
         let seek = known!(Seek::from_whence(offset, whence), reply);
         self.filesystem.lseek(&caller(request), inode(number), handle(at), seek, reply);
@@ -334,6 +355,7 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
         _flags: CopyFileRangeFlags,
         reply: fuser::ReplyWrite,
     ) {
+        let _then = self.watch.after();
         let from = span(from, from_handle, from_offset);
         let to = span(to, to_handle, to_offset);
         self.filesystem.copy_file_range(&caller(request), from, to, length, self.kept(reply));
@@ -349,6 +371,7 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
         _flush: bool,
         reply: fuser::ReplyEmpty,
     ) {
+        let _then = self.watch.after();
         self.filesystem.release(inode(number), handle(at), unkept(reply));
     }
 
@@ -360,10 +383,12 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
         data_only: bool,
         reply: fuser::ReplyEmpty,
     ) {
+        let _then = self.watch.after();
         self.filesystem.fsync(&caller(request), inode(number), handle(at), data_only, unkept(reply));
     }
 
     fn opendir(&self, request: &Request, number: INodeNo, _flags: fuser::OpenFlags, reply: fuser::ReplyOpen) {
+        let _then = self.watch.after();
         self.filesystem.opendir(&caller(request), inode(number), self.kept(reply));
     }
 
@@ -375,6 +400,7 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
         cookie: u64,
         reply: fuser::ReplyDirectory,
     ) {
+        let _then = self.watch.after();
         let reply = DirectoryReply::to_kernel(reply, self.begin());
         self.filesystem.readdir(&caller(request), inode(number), handle(at), cookie, reply);
     }
@@ -387,6 +413,7 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
         cookie: u64,
         reply: fuser::ReplyDirectoryPlus,
     ) {
+        let _then = self.watch.after();
         let reply = DirectoryPlusReply::to_kernel(reply, self.begin());
         self.filesystem.readdirplus(&caller(request), inode(number), handle(at), cookie, reply);
     }
@@ -399,6 +426,7 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
         _flags: fuser::OpenFlags,
         reply: fuser::ReplyEmpty,
     ) {
+        let _then = self.watch.after();
         self.filesystem.releasedir(inode(number), handle(at), unkept(reply));
     }
 
@@ -410,10 +438,12 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
         data_only: bool,
         reply: fuser::ReplyEmpty,
     ) {
+        let _then = self.watch.after();
         self.filesystem.fsyncdir(&caller(request), inode(number), handle(at), data_only, unkept(reply));
     }
 
     fn statfs(&self, request: &Request, number: INodeNo, reply: fuser::ReplyStatfs) {
+        let _then = self.watch.after();
         self.filesystem.statfs(&caller(request), inode(number), unkept(reply));
     }
 
@@ -427,6 +457,7 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
         _position: u32,
         reply: fuser::ReplyEmpty,
     ) {
+        let _then = self.watch.after();
         let reply = unkept(reply);
         let how = known!(SetXattr::from_bits(flags), reply);
         self.filesystem.setxattr(&caller(request), inode(number), name, value, how, reply);
@@ -448,10 +479,12 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
     }
 
     fn removexattr(&self, request: &Request, number: INodeNo, name: &OsStr, reply: fuser::ReplyEmpty) {
+        let _then = self.watch.after();
         self.filesystem.removexattr(&caller(request), inode(number), name, unkept(reply));
     }
 
     fn bmap(&self, _request: &Request, _number: INodeNo, _size: u32, _index: u64, reply: fuser::ReplyBmap) {
+        let _then = self.watch.after();
         reply.error(fuser::Errno::ENOSYS);
     }
 }

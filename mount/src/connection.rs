@@ -11,6 +11,10 @@ use parking_lot::Mutex;
 use crate::mountinfo;
 use crate::unmount::{self, UnmountError};
 
+/// KiB that the kernel reads ahead of who reads on: so much that both cores decode while the disk reads on. What it
+/// gives a new mount is 128.
+const READ_AHEAD: &str = "4096";
+
 /// The connection of one mount to the kernel.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -29,6 +33,16 @@ impl Connection {
         let device = device.as_fd().try_clone_to_owned()?;
         let number = listed.map(|mount| mount.number);
         Ok(Connection { path, others: Mutex::default(), number, device })
+    }
+
+    /// Has the kernel read far ahead. Only root can ask for that; other mounts do without.
+    #[allow(clippy::disallowed_methods, reason = "a setting of the kernel's, not a file")]
+    pub(crate) fn read_far_ahead(&self) {
+        let Some(number) = &self.number else { return };
+        let setting = format!("/sys/class/bdi/{number}/read_ahead_kb");
+        if let Err(error) = std::fs::write(setting, READ_AHEAD) {
+            tracing::debug!(%error, "the kernel reads ahead as far as it does by itself");
+        }
     }
 
     /// Where it is mounted.

@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::watch;
+
 /// The requests of one mount that have begun and not been answered.
 #[derive(Debug, Default)]
 pub(crate) struct InFlight {
@@ -73,7 +75,7 @@ impl InFlight {
     }
 }
 
-/// A request that has begun. Dropped, it counts as answered.
+/// A request that has begun. Dropped, it counts as answered, by the thread that drops it.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     counted: Option<(Arc<InFlight>, u64)>,
@@ -95,6 +97,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
+        watch::answered();
         self.park();
     }
 }

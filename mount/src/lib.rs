@@ -36,6 +36,7 @@ mod reply;
 mod request;
 mod translate;
 mod unmount;
+mod watch;
 
 pub use attributes::{
     Attributes, Entry, FileKind, Inode, Permissions, SetAttributes, SetTime, Statistics, Timestamp,

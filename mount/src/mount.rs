@@ -13,6 +13,7 @@ use crate::adapter::Adapter;
 use crate::connection::Connection;
 use crate::inflight::InFlight;
 use crate::place::Place;
+use crate::watch::Watch;
 use crate::{Filesystem, Invalidator, MountError, MountOptions, UnmountError};
 
 /// How a mount ended.
@@ -59,10 +60,13 @@ impl Mount {
     ) -> Result<Mount, MountError> {
         let place = Place::prepare(path, options)?;
         let requests = Arc::new(InFlight::default());
-        let adapter = Adapter::new(filesystem, Arc::clone(&requests));
+        let watch = Arc::new(Watch::default());
+        let adapter = Adapter::new(filesystem, Arc::clone(&requests), Arc::clone(&watch));
         let session =
             Session::new(adapter, &place.path, &options.config()).map_err(|error| place.blame(error))?;
         let connection = Arc::new(Connection::new(place.path, &session).map_err(MountError::System)?);
+        watch.over(&session).map_err(MountError::System)?;
+        connection.read_far_ahead();
         let invalidator = Invalidator::new(session.notifier(), Arc::clone(&connection), requests);
         let mount = Mount { connection, invalidator, end: Arc::new(End::default()) };
         let (connection, end) = (Arc::clone(&mount.connection), Arc::clone(&mount.end));
