@@ -28,6 +28,7 @@ impl Session {
             }
             self.progress.to_receive_objects += want.ids.len() as u64;
             self.pulse.fed();
+            self.scan.speaks();
             self.say(Message::Want(want));
         }
         while let Some((storing, objects)) = self.inbox.next_store() {
@@ -127,6 +128,7 @@ impl Session {
         self.log_complete(logged, Done::Structure);
         self.merged.add(head);
         self.base = Some(head);
+        self.scan.speaks();
         self.complete(Some(number), Done::Structure);
         self.event(Event::Merged(self.ours.tip));
         self.compare_roots();

@@ -27,7 +27,7 @@ pub(super) struct Scan {
     after: Option<ObjectId>,
     /// Begin again when the page under way is in.
     again: bool,
-    /// The peer was told that there is nothing more to ask for.
+    /// The peer was told that there is nothing more to ask for, and has heard nothing else since.
     quiet: bool,
     /// The progress last told of.
     pub(super) told: Progress,
@@ -41,6 +41,10 @@ impl Scan {
             self.stage = Stage::Due;
             self.after = None;
         }
+    }
+
+    /// The peer hears something that means that there is more to come.
+    pub(super) fn speaks(&mut self) {
         self.quiet = false;
     }
 }
@@ -79,9 +83,7 @@ impl Session {
     }
 
     pub(super) fn announce_quiet(&mut self) {
-        if !self.is_quiet() {
-            self.scan.quiet = false;
-        } else if !std::mem::replace(&mut self.scan.quiet, true) {
+        if self.is_quiet() && !std::mem::replace(&mut self.scan.quiet, true) {
             self.complete(None, Done::All);
             if !self.requests.looks_open() {
                 self.inbox.forget_stored();

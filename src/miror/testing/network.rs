@@ -64,6 +64,11 @@ struct Link {
     wake: [Duration; 2],
 }
 
+/// How long sessions that nobody hears may go on after all agree, and those that were about to merge.
+const SETTLING: Duration = Duration::from_secs(120);
+/// How long there is silence then.
+const SILENCE: Duration = Duration::from_secs(300);
+
 /// A simulated network.
 pub struct Network<N: Node> {
     rng: Rng,
@@ -165,8 +170,8 @@ impl<N: Node> Network<N> {
         Err(self.explain("nothing left to happen"))
     }
 
-    /// Liveness: runs until all replicas agree and hold everything, or says what went wrong. Faults end with the
-    /// edits.
+    /// Liveness: runs until all replicas agree and hold everything, and then say nothing but that they are alive;
+    /// or says what went wrong. Faults end with the edits.
     ///
     /// # Errors
     /// What was wrong.
@@ -181,19 +186,40 @@ impl<N: Node> Network<N> {
             self.happen(event)?;
             self.misfortune()?;
             if self.edits_left == 0 && self.handled.is_multiple_of(16) && self.agree() {
-                return self.finish();
+                let took = self.now;
+                self.be_silent()?;
+                return self.finish(took);
             }
         }
         Err(self.explain("nothing left to happen"))
     }
 
-    fn finish(self) -> Result<Report, String> {
+    fn be_silent(&mut self) -> Result<(), String> {
+        let silent = self.now + SETTLING;
+        while let Some(Reverse((at, sequence))) = self.queue.pop() {
+            let Some(event) = self.events.remove(&sequence) else { continue };
+            self.now = at;
+            if at > silent + SILENCE {
+                return Ok(());
+            }
+            if let Event::Deliver { bytes, .. } = &event {
+                let message = codec::decode(bytes).map_err(|error| format!("cannot decode: {error}"))?;
+                if at > silent && !matches!(message, Message::Ping(_) | Message::Pong(_)) {
+                    return Err(self.explain(&format!("all agree, and yet {message:?} is said")));
+                }
+            }
+            self.happen(event)?;
+        }
+        Ok(())
+    }
+
+    fn finish(self, took: Duration) -> Result<Report, String> {
         for node in &self.nodes {
             node.check_whole(&self.oracle)?;
         }
         Ok(Report {
             trace: *self.trace.finalize().as_bytes(),
-            took: self.now,
+            took,
             connections: self.next_link,
             events: self.handled,
         })
