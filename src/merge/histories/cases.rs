@@ -315,6 +315,22 @@ fn directories_that_live_only_by_each_other_are_dead() {
 }
 
 #[test]
+fn a_directory_that_lives_without_a_name_is_where_it_was_last() {
+    let mut story = Story::begin();
+    story.mkdir(ANN, "/d");
+    story.meet(ANN, BOB);
+    story.meet(ANN, CY);
+    story.rmdir(ANN, "/d").unwrap();
+    story.mv(BOB, "/d", "/e");
+    story.rmdir(BOB, "/e").unwrap();
+    story.create(CY, "/d/x", "1");
+    story.meet(ANN, BOB);
+    story.sees(ANN, "");
+    story.meet(ANN, CY);
+    story.sees(CY, "/e/ /e/x=1");
+}
+
+#[test]
 fn ce9_a_link_to_a_file_that_lives_by_an_edit_keeps_the_old_name() {
     let mut story = Story::begin();
     story.create(ANN, "/f", "1");
@@ -473,6 +489,44 @@ fn ce15_hearsay_does_not_prune() {
     assert_eq!(pruned.value, 0);
     story.meet(ANN, CY);
     story.sees(ANN, "/a=2");
+}
+
+/// What `who` sees, as words `path=content`.
+fn words(story: &Story, who: usize) -> Vec<String> {
+    let tree = story.0.replicas[who].shot().plain.to_string();
+    tree.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_tombstone_counts_up_from_a_name_that_is_claimed() {
+    let mut story = Story::begin();
+    story.create(ANN, "/f", "1");
+    story.meet(ANN, BOB);
+    story.meet(ANN, CY);
+    story.write(ANN, "/f", "2");
+    story.write(BOB, "/f", "3");
+    story.meet(ANN, BOB);
+    let seen = words(&story, ANN);
+    let (name, lost) =
+        seen.iter().find_map(|word| word.split_once('=').filter(|(at, _)| *at != "/f")).unwrap();
+    story.create(CY, name, "9");
+    story.meet(ANN, CY);
+    assert_eq!(words(&story, ANN), [seen[0].clone(), format!("{name}=9"), format!("{name}-2={lost}")]);
+}
+
+#[test]
+fn two_tombstones_that_would_have_one_name_have_two() {
+    let mut story = Story::begin();
+    story.create(ANN, "/f", "1");
+    story.ln(ANN, "/f", "/f.tombstone-zoe-9");
+    story.meet(ANN, BOB);
+    story.write(ANN, "/f", "2");
+    story.write(BOB, "/f", "3");
+    story.meet(ANN, BOB);
+    let seen = words(&story, ANN);
+    let names: std::collections::BTreeSet<&str> =
+        seen.iter().filter_map(|word| word.split('=').next()).collect();
+    assert_eq!((seen.len(), names.len()), (4, 4), "{seen:?}");
 }
 
 #[test]
