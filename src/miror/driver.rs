@@ -14,6 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::admission::Admission;
 use super::codec::{self, CodecError};
 use super::handshake::{HandshakeError, Verdict};
+use super::limits;
 use super::link::{KeySeed, Link, Transport};
 use super::message::{EPOCH, Hello, Message, Tip};
 use super::replica::{Announcement, Answer, Replica, ReplicaError, SessionKeys, answer};
@@ -276,7 +277,9 @@ impl Driver {
         }
         if let Message::Epoch(bytes) = &message {
             match Epoch::decode(bytes.as_slice()) {
-                Ok(epoch) => self.learn(epoch),
+                // Before HELLO nothing is believed; the session ends.
+                Ok(epoch) if self.keys.is_some() => self.learn(epoch),
+                Ok(_) => {}
                 Err(_) => return self.feed(Input::Garbled(CodecError::Malformed)),
             }
         }
@@ -310,8 +313,14 @@ impl Driver {
     fn learn(&self, epoch: Epoch) {
         let (admission, learned) = (self.around.admission.clone(), self.around.learned.clone());
         tokio::task::spawn_blocking(move || {
-            if admission.epochs().iter().any(|known| known.id() == epoch.id()) {
+            let known = admission.epochs();
+            let own = admission.device().public();
+            // One that is not for this device would, as the newest, shut out those whom it is not for either.
+            if known.iter().any(|known| known.id() == epoch.id()) || !epoch.is_entitled(&own) {
                 return;
+            }
+            if known.len() >= limits::EPOCHS {
+                return tracing::warn!("a peer gives more epochs than anybody makes: this one is not kept");
             }
             match admission.learn(epoch.clone()) {
                 Ok(()) => learned(&epoch),

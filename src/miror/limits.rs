@@ -40,6 +40,15 @@ pub const CONTEXT: usize = 2048;
 pub const FEATURES: usize = 32;
 /// Bytes of a device name, a build, a feature's name.
 pub const NAME: usize = 64;
+
+/// As much of a name as there is room for, in whole characters.
+pub fn name(text: &str) -> String {
+    let within = text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= NAME).last();
+    text.get(..within.unwrap_or_default()).unwrap_or_default().to_owned()
+}
+
+/// Epochs kept that peers gave. A vault makes one when somebody rotates; only somebody who lies makes so many.
+pub const EPOCHS: usize = 1024;
 /// Bytes of the text of an ERROR.
 pub const TEXT: usize = 256;
 /// Bytes of a HAVE filter.
@@ -103,3 +112,15 @@ pub const SMALL: usize = 16 * 1024;
 
 /// How often progress is told.
 pub const PROGRESS: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_cut_between_characters() {
+        assert_eq!(name("a machine of somebody's"), "a machine of somebody's");
+        assert_eq!(name(&"ж".repeat(40)), "ж".repeat(32));
+        assert_eq!(name(&"a語".repeat(40)), "a語".repeat(16));
+    }
+}

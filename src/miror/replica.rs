@@ -227,8 +227,9 @@ pub trait Replica: Send + Sync {
     /// nothing else.
     fn log(&self, _peer: &DevicePublic, _entries: &[(LogId, Record)]) {}
 
-    /// The offers whose transfer to this side broke off and has a log, the newest first.
-    fn resumable(&self) -> Vec<[u8; 32]> {
+    /// The offers of `peer` whose transfer to this side broke off and has a log, the newest first; of all peers, none
+    /// crowded out by another, where it is not known yet who it is.
+    fn resumable(&self, _peer: Option<&DevicePublic>) -> Vec<[u8; 32]> {
         Vec::new()
     }
 

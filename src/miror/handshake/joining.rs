@@ -58,7 +58,7 @@ pub async fn join(
     handshake.read(&message)?;
     clear.send(Kind::Third, &[&handshake.write(b"")?]).await?;
     let Established { peer, mut sealer, mut opener, .. } = handshake.finish()?;
-    let name = name.chars().take(limits::NAME / 4).collect();
+    let name = limits::name(name);
     let request = JoinRequest { name, build: concat!("bosr ", env!("CARGO_PKG_VERSION")).to_owned() };
     let request = postcard::to_stdvec(&request).unwrap_or_default();
     send_sealed(&mut clear.outgoing, &mut sealer, &request).await?;

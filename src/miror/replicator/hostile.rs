@@ -90,7 +90,7 @@ fn framed(messages: &[Message]) -> Vec<u8> {
 
 fn hello(siege: &Siege) -> Message {
     let ours = siege.member.replica.announce().unwrap();
-    let (_, hello) = siege.member.replicator.session(Config::follow("liar"), ours);
+    let (_, hello) = siege.member.replicator.session(Config::follow("liar"), ours, None);
     Message::Hello(Box::new(hello))
 }
 
@@ -168,6 +168,26 @@ async fn streams_that_are_no_objects() {
             let _ = tokio::time::timeout(Duration::from_millis(500), bulk.send_raw(&bytes)).await;
         }
     }
+    siege.lift(before).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn epochs_that_are_not_for_us() {
+    let siege = Siege::lay(ONLY[0], 30).await;
+    let before = siege.vault.replica().announce().unwrap().tip;
+    let entropy = Ambient::host().entropy;
+    let (own, other) = (siege.host.devices.public(), siege.member.devices.public());
+    let epoch = |counter, of| Epoch::generate(counter, &[of], &*entropy);
+    let (early, foreign, fit) = (epoch(2, own), epoch(3, other), epoch(4, own));
+    let gives = |epoch: &Epoch| Message::Epoch(epoch.encode().into());
+    let has = |epoch: &Epoch| siege.host.devices.epochs().iter().any(|known| known.id() == epoch.id());
+    let mut frames = vec![framed(&[gives(&early)])].into_iter();
+    send(siege.link().await, || frames.next()).await;
+    let mut frames = vec![framed(&[hello(&siege), gives(&foreign), gives(&fit)])].into_iter();
+    send(siege.link().await, || frames.next()).await;
+    until("the epoch", || has(&fit)).await;
+    assert!(!has(&early), "it came before HELLO");
+    assert!(!has(&foreign), "it is for somebody else");
     siege.lift(before).await;
 }
 

@@ -118,7 +118,7 @@ impl Replicator {
         match greeting {
             Greeting::Peer(greeted) => {
                 let ours = self.introduce().await?;
-                let (session, hello) = self.session(Config::follow(&parts.name), ours);
+                let (session, hello) = self.session(Config::follow(&parts.name), ours, None);
                 let admitted = greeted.admit(&hello, &*parts.admission);
                 let admitted = tokio::time::timeout(HANDSHAKE, admitted).await;
                 let link = admitted.map_err(|_| HandshakeError::Slow)??;

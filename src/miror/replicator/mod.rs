@@ -260,7 +260,7 @@ impl Replicator {
     /// A session on a link we dialled.
     async fn converse(&self, link: Link, config: Config) -> Result<Summary, PeerError> {
         let ours = self.introduce().await?;
-        let (session, hello) = self.session(config, ours);
+        let (session, hello) = self.session(config, ours, Some(&link.peer));
         self.run(link, session, hello).await
     }
 
@@ -302,8 +302,13 @@ impl Replicator {
         Ok(asked.map_err(|_| PeerError::Closing)??)
     }
 
-    fn session(&self, mut config: Config, ours: Announcement) -> (Session, Hello) {
-        config.resume = self.0.parts.replica.resumable();
+    fn session(
+        &self,
+        mut config: Config,
+        ours: Announcement,
+        peer: Option<&DevicePublic>,
+    ) -> (Session, Hello) {
+        config.resume = self.0.parts.replica.resumable(peer);
         config.resume.truncate(limits::RESUMED);
         config.port = self.0.port.load(Ordering::Relaxed);
         // Those that run already keep what they have; newer ones share the rest.

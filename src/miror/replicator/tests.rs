@@ -12,7 +12,7 @@ use crate::miror::testing::{MemoryDevices, MemoryReplica, Rng};
 
 pub(super) struct Host {
     pub(super) replica: Arc<MemoryReplica>,
-    devices: Arc<MemoryDevices>,
+    pub(super) devices: Arc<MemoryDevices>,
     pub(super) replicator: Replicator,
     pub(super) address: PeerAddress,
 }

@@ -42,7 +42,7 @@ impl Config {
     pub fn follow(name: &str) -> Self {
         Config {
             build: concat!("bosr ", env!("CARGO_PKG_VERSION")).to_owned(),
-            name: name.chars().take(limits::NAME / 4).collect(),
+            name: limits::name(name),
             push: true,
             pull: true,
             lasting: true,

@@ -310,11 +310,11 @@ fn introduction(config: &Config, ours: &Announcement, random: [u8; 32], window: 
     recent.truncate(limits::RECENT);
     let context = if ours.context.len() > limits::CONTEXT { Vec::new() } else { ours.context.clone() };
     Hello {
-        build: config.build.chars().take(limits::NAME / 4).collect(),
+        build: limits::name(&config.build),
         features: names(FEATURES),
         required: names(REQUIRED),
         replica: ours.replica,
-        name: config.name.chars().take(limits::NAME / 4).collect(),
+        name: limits::name(&config.name),
         tip: ours.tip,
         context,
         recent,

@@ -5,6 +5,7 @@
 //! little-endian) is its associated data. The first record names peer and log. Reading ends at the first frame
 //! that does not open; a log that is to go on is cut there. The file's name is a keyed hash and tells nothing.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -82,16 +83,24 @@ impl SessionLogs {
         Ok(Recalled::replay(records).map(|_| ((peer, id), log)))
     }
 
-    /// The transfers this side receives, the newest first.
-    pub fn resumable(&self) -> Vec<[u8; 32]> {
+    /// The transfers this side receives of a peer, the newest first; where it is not known yet who it is, of all:
+    /// the newest of each, then the second of each, so that none crowds out another.
+    pub fn resumable(&self, peer: Option<&DevicePublic>) -> Vec<[u8; 32]> {
         let open = self.open.lock();
-        let mut list: Vec<_> = open
+        let received = open
             .iter()
-            .filter(|((_, id), _)| id.role == Role::Receives)
-            .map(|((_, id), log)| (log.age, id))
-            .collect();
-        list.sort_unstable_by(|a, b| b.cmp(a));
-        list.into_iter().map(|(_, id)| id.offer).collect()
+            .filter(|((from, id), _)| id.role == Role::Receives && peer.is_none_or(|peer| peer == from));
+        let mut of_each: BTreeMap<DevicePublic, Vec<_>> = BTreeMap::new();
+        for ((from, id), log) in received {
+            of_each.entry(*from).or_default().push((Reverse(log.age), id.offer));
+        }
+        let mut list = Vec::new();
+        for mut of_one in of_each.into_values() {
+            of_one.sort_unstable();
+            list.extend(of_one.into_iter().enumerate().map(|(place, (age, offer))| (place, age, offer)));
+        }
+        list.sort_unstable();
+        list.into_iter().map(|(.., offer)| offer).collect()
     }
 
     /// A transfer as its log has it.

@@ -92,7 +92,7 @@ fn logs_survive_a_restart_and_end_with_their_transfer() {
     place.write(&logs, &receives, &records());
     drop(logs);
     let logs = place.logs();
-    assert_eq!(logs.resumable(), [receives.offer]);
+    assert_eq!(logs.resumable(None), [receives.offer]);
     assert_eq!(logs.recall(&PEER, &sends).unwrap(), Recalled::replay(records()));
     assert_eq!(logs.recall(&DevicePublic([4; 32]), &sends).unwrap(), None, "of another peer");
     place.write(&logs, &receives, &[Record::Data(run(3, 3))]);
@@ -100,7 +100,7 @@ fn logs_survive_a_restart_and_end_with_their_transfer() {
     let logs = place.logs();
     assert_eq!(logs.recall(&PEER, &receives).unwrap().unwrap().settled, [true; 6]);
     place.write(&logs, &receives, &[Record::Complete(Stage::All)]);
-    assert!(logs.resumable().is_empty());
+    assert!(logs.resumable(None).is_empty());
     assert_eq!(place.disk.paths().len(), 1);
     // What comes after the end begins nothing.
     place.write(&logs, &receives, &[Record::Data(run(0, 1))]);
@@ -115,7 +115,7 @@ fn only_so_many_are_kept() {
         place.write(&logs, &id(Role::Receives, n), &records());
     }
     assert_eq!(place.disk.paths().len(), 16);
-    assert_eq!(logs.resumable().first(), Some(&[39; 32]));
+    assert_eq!(logs.resumable(None).first(), Some(&[39; 32]));
 }
 
 /// Cut at every byte, a log is as it was after some of its records, or it is gone; and it goes on from there.
@@ -175,4 +175,19 @@ fn nothing_of_a_log_is_in_the_clear() {
         assert!(!bytes.windows(8).any(|window| window == &secret[..8]));
     }
     assert!(place.disk.list("sessions").unwrap().iter().all(|name| name.ends_with(".wal")));
+}
+
+#[test]
+fn no_peer_crowds_out_another() {
+    let place = Place::new();
+    let logs = place.logs();
+    let other = DevicePublic([4; 32]);
+    for record in records() {
+        logs.append(&other, &id(Role::Receives, 1), &record, &place.keyring, &*place.ambient.entropy)
+            .unwrap();
+    }
+    (2..8).for_each(|n| place.write(&logs, &id(Role::Receives, n), &records()));
+    assert_eq!(logs.resumable(Some(&other)), [[1; 32]]);
+    assert_eq!(logs.resumable(Some(&PEER)).first(), Some(&[7; 32]));
+    assert!(logs.resumable(None)[..2].contains(&[1; 32]), "the newest of each come first");
 }

@@ -345,7 +345,7 @@ impl<N: Node> Network<N> {
         config.window = 0;
         config.window_most = if self.rng.one_in(2) { 0 } else { config.window_most };
         config.logged_from = if self.rng.one_in(2) { 0 } else { 10_000 };
-        config.resume = self.nodes[node].replica().resumable();
+        config.resume = self.nodes[node].replica().resumable(None);
         let ours = self.nodes[node].replica().announce().map_err(|error| error.to_string())?;
         let mut random = [0; 32];
         random.copy_from_slice(&self.rng.bytes(32));

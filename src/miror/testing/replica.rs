@@ -473,7 +473,7 @@ impl Replica for MemoryReplica {
         }
     }
 
-    fn resumable(&self) -> Vec<[u8; 32]> {
+    fn resumable(&self, _: Option<&DevicePublic>) -> Vec<[u8; 32]> {
         let inner = self.0.lock();
         let receives = inner.logs.iter().filter(|((_, id), log)| {
             id.role == Role::Receives && Recalled::replay(log.iter().cloned()).is_some()

@@ -290,8 +290,8 @@ impl Replica for VaultReplica {
         }
     }
 
-    fn resumable(&self) -> Vec<[u8; 32]> {
-        self.logs.resumable()
+    fn resumable(&self, peer: Option<&DevicePublic>) -> Vec<[u8; 32]> {
+        self.logs.resumable(peer)
     }
 
     fn recall(&self, peer: &DevicePublic, id: &LogId) -> Option<Recalled> {

@@ -16,7 +16,7 @@ const LEN: usize = 20_000;
 const FILES: u32 = 24;
 
 fn config(replica: &MemoryReplica) -> Config {
-    Config { logged_from: 1, early: 0, window: 0, resume: replica.resumable(), ..Config::follow("x") }
+    Config { logged_from: 1, early: 0, window: 0, resume: replica.resumable(None), ..Config::follow("x") }
 }
 
 fn meet(a: MemoryReplica, b: MemoryReplica) -> (Side, Side) {
