@@ -490,7 +490,8 @@ impl World {
                 return Err(format!("{id:?} is made a second time"));
             }
             if before.contains_key(id) && change.places.added.iter().any(|(_, place)| place.is_at()) {
-                self.named.entry(*id).or_default().authors.insert(delta.replica);
+                let life = self.lost.get(&delta.replica).copied().unwrap_or_default();
+                self.named.entry(*id).or_default().authors.insert((delta.replica, life));
             }
         }
         Ok(())

@@ -15,10 +15,10 @@ pub(super) type Check = Result<(), String>;
 /// How many states handed to peers may be delivered again.
 const DELIVERIES: usize = 8;
 
-/// Whose operations named a file that was there already, and whether one of them was a link.
+/// Whose operations named a file that was there already, in which of its lives, and whether one of them was a link.
 #[derive(Default)]
 pub(super) struct Named {
-    pub(super) authors: BTreeSet<ReplicaId>,
+    pub(super) authors: BTreeSet<(ReplicaId, u32)>,
     pub(super) linked: bool,
 }
 
@@ -36,6 +36,8 @@ pub(super) struct World {
     /// Every node that was made, so that no two operations make one.
     pub(super) made: BTreeSet<NodeId>,
     pub(super) named: BTreeMap<NodeId, Named>,
+    /// How often a replica lost operations that others may have: what it does then is another's.
+    pub(super) lost: BTreeMap<ReplicaId, u32>,
     /// States that were handed over, and by whom.
     delivered: Vec<(usize, Copy)>,
     /// On which side of a cut each replica is, a bit for each.
@@ -60,6 +62,7 @@ impl World {
             next_token: 1,
             made: BTreeSet::new(),
             named,
+            lost: BTreeMap::new(),
             delivered: Vec::new(),
             sides: 0,
             known: Vec::new(),
@@ -230,6 +233,7 @@ impl World {
         let replica = &self.replicas[who].tree;
         let (own, now) = (replica.replica(), replica.context().lamport(&replica.replica()));
         self.known.retain(|known| known.context.lamport(&own) <= now);
+        *self.lost.entry(own).or_default() += 1;
     }
 
     pub(super) fn prune(&mut self, who: usize) -> Check {
