@@ -22,8 +22,9 @@ use kernel::Kernel;
 use nix::errno::Errno;
 use posix::{Answer, Model, Seen};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use replica::Replica;
 use requests::Requests;
-use step::{Step, life};
+use step::{Elsewhere, Step, life};
 
 /// A vault that steps can be made on.
 trait World: Sized {
@@ -142,4 +143,21 @@ fn two_names_of_one_open_file_are_renamed_over_each_other() {
         Step::Write { slot: 0, at: 0, length: 10, seed: 1 },
         Step::Rename { from: a, to: b, how: step::How::Replace },
     ]);
+}
+
+/// A peer changes a file between the lookup and the open of it, more than once: it opens as it was looked up.
+#[test]
+fn what_is_opened_is_what_was_looked_up() {
+    let requests = Requests::new();
+    let path = vec!["file"];
+    let put = |seed: u8| Elsewhere::Put { path: path.clone(), length: 1000 * usize::from(seed), seed };
+    let put_twice = |replica: &Replica| {
+        replica.elsewhere(&put(2));
+        replica.elsewhere(&put(3));
+    };
+    requests.look_up_and_open_later(&vec![], |replica| replica.elsewhere(&put(1))).unwrap_err();
+    let late = requests.look_up_and_open_later(&path, put_twice).unwrap();
+    assert!(late == (1000, step::bytes(1, 0, 1000)));
+    let now = requests.look_up_and_open_later(&path, |_| {}).unwrap();
+    assert!(now == (3000, step::bytes(3, 0, 3000)));
 }

@@ -18,6 +18,7 @@ use super::handles::Handles;
 use super::inodes::Inodes;
 use super::invalidations::Invalidations;
 use super::readers::Readers;
+use super::recent::Recent;
 use super::syncer::Syncer;
 use super::times::{self, Times};
 use super::workers::Workers;
@@ -59,6 +60,7 @@ pub(super) struct Core {
     pub(super) inodes: Mutex<Inodes>,
     pub(super) handles: Handles,
     pub(super) readers: Readers,
+    pub(super) recent: Recent,
     pub(super) budget: Budget,
     pub(super) times: Times,
     pub(super) ownership: Ownership,
@@ -77,6 +79,7 @@ impl Core {
             inodes: Mutex::new(Inodes::new()),
             handles: Handles::default(),
             readers: Readers::default(),
+            recent: Recent::default(),
             budget: Budget::default(),
             times: vault
                 .store()

@@ -81,10 +81,10 @@ impl Core {
         if let Some(file) = open {
             return Ok(file);
         }
-        let content = self.vault.read(|tree| shown(self, tree, subject))?;
+        let mut content = self.vault.read(|tree| shown(self, tree, subject))?;
         if incarnation(&content) != shows {
-            // A peer's content came in between; the kernel looks the name up again and finds its number.
-            return Err(Error::Stale.into());
+            // A peer's content came in between. Not remembered: the kernel looks the name up again.
+            content = self.recent.find(inode, shows).and_then(|then| then.content()).ok_or(Error::Stale)?;
         }
         let read_only = matches!(subject, Subject::Tombstone(..));
         let file = self

@@ -1,11 +1,14 @@
 //! What there is to say of an entry of the tree, taken from the vault in one look.
 
+use std::sync::Arc;
+
 use bosr_mount::{Attributes, Entry, FileKind, Inode, Permissions, Timestamp};
 
 use super::core::{Core, LIFETIME, Ownership};
 use super::inodes::{Known, Subject};
 use super::times::Moments;
 use crate::ambient::WallNanos;
+use crate::vault::arrivals::Incarnation;
 use crate::vault::contents::Content;
 use crate::vault::view::claims::own_version;
 use crate::vault::{self, Attr, Data, Kind, Node, NodeId, Place, Shown, Stamp, Tree, VaultError};
@@ -25,6 +28,8 @@ pub(super) struct Facts {
     stored: u64,
     links: u32,
     device: u32,
+    /// For a file: its node, and what it shows in place of what the node holds.
+    holds: Option<(Arc<Node>, Option<Arc<Shown>>)>,
 }
 
 /// The subject of an entry of the view.
@@ -60,12 +65,12 @@ impl Facts {
         }
     }
 
-    fn of_node(core: &Core, node: &Node, subject: Subject, attr: Attr) -> Result<Facts, VaultError> {
+    fn of_node(core: &Core, node: &Arc<Node>, subject: Subject, attr: Attr) -> Result<Facts, VaultError> {
         let latest = || node.data.winner();
         let (stamp, data) = own_version(node).or_else(latest).ok_or(VaultError::NotFound)?;
         let facts = Facts::of_data(subject, stamp, data, attr, node);
         Ok(match core.vault.incarnation_shown(&subject.node(), node) {
-            Some((shows, size)) => {
+            Some(Incarnation { stamp: shows, len: size, instead }) => {
                 let stored = match data {
                     // Where that cannot be told, as when lists are not here, all of it counts.
                     Data::Content(content @ (Content::List { .. } | Content::Hole { .. }))
@@ -75,7 +80,7 @@ impl Facts {
                     }
                     _ => size,
                 };
-                Facts { size, stored, shows, ..facts }
+                Facts { size, stored, shows, holds: Some((Arc::clone(node), instead)), ..facts }
             }
             None => facts,
         })
@@ -93,7 +98,7 @@ impl Facts {
         let names = node.places.iter().filter(|(_, place)| matches!(place, Place::At { .. })).count();
         let device = u32::try_from(device).unwrap_or_default();
         let links = u32::try_from(names.max(1)).unwrap_or(u32::MAX);
-        Facts { subject, shows: Some(stamp), attr, kind, size, stored: size, links, device }
+        Facts { subject, shows: Some(stamp), attr, kind, size, stored: size, links, device, holds: None }
     }
 
     /// Of something in a past tree, which nobody can change. No data: a directory.
@@ -116,12 +121,29 @@ impl Facts {
 
     fn of_directory(subject: Subject, attr: Attr) -> Facts {
         let (kind, size) = (FileKind::Directory, 4096);
-        Facts { subject, shows: None, attr, kind, size, stored: size, links: 2, device: 0 }
+        Facts { subject, shows: None, attr, kind, size, stored: size, links: 2, device: 0, holds: None }
     }
 
     /// Its kind.
     pub(super) fn kind(&self) -> FileKind {
         self.kind
+    }
+
+    /// An older content, under the attributes of now: they are the node's, whatever it holds.
+    pub(super) fn with_attr_of(self, now: &Facts) -> Facts {
+        let attr = Attr { mtime: self.attr.mtime, ..now.attr.clone() };
+        Facts { attr, ..self }
+    }
+
+    /// What it shows to whoever opens it, if it is a file.
+    pub(super) fn content(&self) -> Option<Shown> {
+        match self.holds.as_ref()? {
+            (_, Some(instead)) => Some(Shown::clone(instead)),
+            (node, None) => match own_version(node)?.1 {
+                Data::Content(content) => Some(Shown { stamps: node.base(), content: content.clone() }),
+                _ => None,
+            },
+        }
     }
 
     /// As the kernel is told of it: with what was written since, and under its number.
@@ -168,6 +190,9 @@ impl Facts {
     pub(super) fn look_up(&self, core: &Core) -> Entry {
         let mut inodes = core.inodes.lock();
         let inode = inodes.look_up(self.subject, self.shows);
+        if self.holds.is_some() {
+            core.recent.looked_up(inode, self);
+        }
         Entry { attributes: self.attributes(core, inode, inodes.find(inode)), lifetime: LIFETIME }
     }
 

@@ -16,7 +16,7 @@ use parking_lot::{Condvar, Mutex};
 use super::core::Core;
 use super::inodes::Subject;
 use crate::vault::view::Touched;
-use crate::vault::{ChangeSet, Changes, Name, NodeId, VaultError};
+use crate::vault::{ChangeSet, Changes, Name, NodeId};
 
 /// Names collected before everything is invalidated in their place.
 const MOST_NAMES: usize = 100_000;
@@ -151,11 +151,17 @@ fn tell_name(core: &Core, kernel: &Invalidator, dir: &NodeId, name: &Name) -> Re
     }
 }
 
-/// A node changed: its attributes, and if it shows another content now, the names that lead to it.
+/// A node changed: its attributes, and for what has content the names that lead to it: one of them may still lead
+/// to the number of the content before, even where another was looked up since.
 fn tell_node(core: &Core, kernel: &Invalidator, node: &NodeId) -> Result<(), InvalidateError> {
-    let Some(inode) = core.inodes.lock().number(&Subject::Node(*node)) else { return Ok(()) };
+    let subject = Subject::Node(*node);
+    let (inode, has_content) = {
+        let inodes = core.inodes.lock();
+        let Some(inode) = inodes.number(&subject) else { return Ok(()) };
+        (inode, inodes.find(inode).is_some_and(|known| known.shows.is_some()))
+    };
     kernel.attributes(inode)?;
-    if !core.shows_another(inode) {
+    if !has_content {
         return Ok(());
     }
     let slots = core.vault.read(|tree| tree.scene().slots(node));
@@ -178,20 +184,4 @@ fn tell_all(core: &Core, kernel: &Invalidator) -> Result<(), InvalidateError> {
         }
     }
     Ok(())
-}
-
-impl Core {
-    /// Whether the tree shows another content than a number stands for.
-    fn shows_another(&self, inode: Inode) -> bool {
-        let Some((subject, shows)) = self.inodes.lock().find(inode).map(|known| (known.subject, known.shows))
-        else {
-            return false;
-        };
-        let facts = self.vault.read(|tree| super::facts::Facts::of(self, tree, subject));
-        match facts {
-            Ok(facts) => facts.shows != shows,
-            Err(VaultError::NotFound) => true,
-            Err(_) => false,
-        }
-    }
 }

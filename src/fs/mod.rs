@@ -27,6 +27,7 @@ mod layers;
 mod listing;
 mod names;
 mod readers;
+mod recent;
 mod renames;
 mod standing;
 mod syncer;

@@ -45,18 +45,26 @@ impl Core {
 
     /// What there is to say of a number.
     pub(super) fn facts(&self, inode: Inode) -> Result<Facts, Error> {
-        let (subject, orphan) = {
+        let (subject, shows, open, orphan) = {
             let inodes = self.inodes.lock();
             let known = inodes.find(inode).ok_or(Error::Stale)?;
-            (known.subject, known.orphan.clone())
+            (known.subject, known.shows, known.file.is_some(), known.orphan.clone())
         };
         if let Some(orphan) = orphan {
             return Ok(*orphan);
         }
-        self.vault.read(|tree| Facts::of(self, tree, subject)).map_err(|error| match error {
+        let now = self.vault.read(|tree| Facts::of(self, tree, subject)).map_err(|error| match error {
             VaultError::NotFound => Error::Stale,
             other => posix(other),
-        })
+        })?;
+        if now.shows == shows || open {
+            return Ok(now);
+        }
+        // A peer's content came in between: the number still stands for the one before.
+        match self.recent.find(inode, shows) {
+            Some(then) => Ok(then.with_attr_of(&now)),
+            None => Ok(now),
+        }
     }
 
     /// Makes something in a directory.

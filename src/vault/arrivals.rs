@@ -15,6 +15,17 @@ use super::view::claims::{own_version, shown};
 use super::{Content, Data, Node, NodeId, Stamp, Tree, records};
 use crate::crypto::ObjectId;
 
+/// Which content a file shows.
+#[derive(Clone, Debug)]
+pub struct Incarnation {
+    /// The latest of the versions that have it.
+    pub stamp: Option<Stamp>,
+    /// Its length in bytes.
+    pub len: u64,
+    /// The content, where it is shown in place of the node's own, which is not all here.
+    pub instead: Option<Arc<Shown>>,
+}
+
 impl Vault {
     /// What the file `node` shows to a reader who opens it now, and what a write over that replaces: its
     /// winning version, or the whole old content while that one is not here yet. `None` if it is no file or
@@ -34,12 +45,16 @@ impl Vault {
 
     /// Of what [`Vault::content_shown`] gives for the node `id`, whose state is `state`: the latest stamp and the
     /// length. For whoever looks at many files.
-    pub fn incarnation_shown(&self, id: &NodeId, state: &Node) -> Option<(Option<Stamp>, u64)> {
+    pub fn incarnation_shown(&self, id: &NodeId, state: &Node) -> Option<Incarnation> {
         let (stamp, Data::Content(content)) = own_version(state)? else { return None };
         let waiting = self.waiting.lock();
         Some(match waiting.of(&(*id, stamp)) {
-            Some(Wait { shown: Some(old), .. }) => (old.stamps.last().copied(), old.content.len()),
-            _ => (state.base().last().copied(), content.len()),
+            Some(Wait { shown: Some(old), .. }) => Incarnation {
+                stamp: old.stamps.last().copied(),
+                len: old.content.len(),
+                instead: Some(Arc::new(old.clone())),
+            },
+            _ => Incarnation { stamp: state.base().last().copied(), len: content.len(), instead: None },
         })
     }
 

@@ -3,7 +3,7 @@
 //! The model is pure: [`node`] holds what a vault is made of, [`view`] shows it as a tree, and [`Tree`]
 //! changes it as POSIX would. No clock, disk or randomness of its own. Rules: `docs/specs/merge.md`.
 
-mod arrivals;
+pub mod arrivals;
 pub mod background;
 pub mod changes;
 pub mod check;

@@ -246,6 +246,21 @@ impl Requests {
         Ok(data.0)
     }
 
+    /// Looks up a path, lets `meanwhile` pass, and opens what was found: its size and its bytes.
+    pub(crate) fn look_up_and_open_later(
+        &self,
+        path: &Path,
+        meanwhile: impl FnOnce(&Replica),
+    ) -> Result<(u64, Vec<u8>)> {
+        let inode = self.walk(path)?.inode;
+        meanwhile(&self.replica);
+        let entry: Entry = ask(|reply| self.fs.getattr(&CALLER, inode, None, reply))?;
+        let opened: Opened = ask(|reply| self.fs.open(&CALLER, inode, flags(false, false), reply))?;
+        let content = self.read_all(inode, opened.handle);
+        let _: () = ask(|reply| self.fs.release(inode, opened.handle, reply))?;
+        Ok((entry.attributes.size, content))
+    }
+
     fn read_all(&self, inode: Inode, handle: Handle) -> Vec<u8> {
         let mut content = Vec::new();
         loop {

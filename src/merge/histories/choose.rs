@@ -13,6 +13,9 @@ use crate::vault::{
 
 const NAMES: [&str; 3] = ["a", "b.x", "c"];
 
+/// What is noted of a path's file, by its node.
+type Clean = fn(NodeId) -> What;
+
 type Ran = Result<Outcome<Option<NodeId>>, VaultError>;
 
 /// A local operation about to run: how the plain tree takes it, and how the vault does.
@@ -24,7 +27,7 @@ struct Plan {
     /// The content it makes.
     makes: Option<u64>,
     /// The path whose file is deleted or moved, if it does only that.
-    clean: Option<(Path, What)>,
+    clean: Option<(Path, Clean)>,
 }
 
 pub(super) fn attr() -> Attr {
@@ -240,7 +243,7 @@ impl World {
             // A tombstone that had counted up may take a name that comes free.
             tow: path.last().is_some_and(|name| may_be_tombstone(name)),
             makes: None,
-            clean: Some((path.clone(), What::Deleted)),
+            clean: Some((path.clone(), What::Deleted as Clean)),
         };
         let (dir, name) = ends(plain, path);
         self.execute(who, plain, plan, |tree, draw| tree.unlink(&dir, name, draw).map(|it| same(it, None)))
@@ -280,7 +283,7 @@ impl World {
             expected: moved.map(|()| expected),
             tow: true,
             makes: None,
-            clean: alone.then(|| (from.clone(), What::Moved)),
+            clean: alone.then(|| (from.clone(), What::Moved as Clean)),
         };
         let (dir, name) = ends(plain, &from);
         let (new_dir, new_name) = ends(plain, &to);
@@ -312,7 +315,7 @@ impl World {
             expected: linked.map(|()| expected),
             tow: true,
             makes: None,
-            clean: Some((from.clone(), What::Moved)),
+            clean: Some((from.clone(), What::Moved as Clean)),
         };
         let (dir, name) = ends(plain, to);
         self.named.entry(node).or_default().linked = true;
@@ -421,14 +424,17 @@ impl World {
         (before, nodes_before): (&Plain, &AllNodes),
         makes: Option<u64>,
         delta: Option<&Delta>,
-        clean: Option<(Path, What)>,
+        clean: Option<(Path, Clean)>,
     ) -> Check {
         self.note_names(nodes_before, delta)?;
         let replica = &mut self.replicas[who];
         let shot = replica.shot();
         let now = &shot.plain;
         let after = now.tokens();
-        let simple = clean.and_then(|(path, what)| Some((simple_token(before, &path)?, what)));
+        let simple = clean.and_then(|(path, what)| {
+            let (token, node) = simple_token(before, &path)?;
+            Some((token, what(node)))
+        });
         let mut number = (self.next_token * 8 + who as u64) * 1000;
         let mut next = || {
             number += 1;
@@ -459,17 +465,16 @@ impl World {
             }
         }
         for token in before.tokens().difference(&after) {
-            let deleted = simple == Some((*token, What::Deleted));
-            let what = if deleted { What::Deleted } else { What::Dropped };
-            replica.knowledge.note(next(), *token, what);
+            let deleted = simple.filter(|(of, what)| of == token && matches!(what, What::Deleted(_)));
+            replica.knowledge.note(next(), *token, deleted.map_or(What::Dropped, |(_, what)| what));
         }
         for token in before.tokens().intersection(&after) {
             if now.shows(*token) < before.shows(*token) {
                 replica.knowledge.note(next(), *token, What::Unlinked);
             }
         }
-        if let Some((token, What::Moved)) = simple {
-            replica.knowledge.note(next(), token, What::Moved);
+        if let Some((token, what @ What::Moved(_))) = simple {
+            replica.knowledge.note(next(), token, what);
         }
         if let Some(token) = makes {
             replica.knowledge.make(token);
@@ -510,8 +515,8 @@ fn shows_same(item: &Item, other: Option<&Item>) -> bool {
     }
 }
 
-/// The content of a file without conflict or second name.
-fn simple_token(plain: &Plain, path: &Path) -> Option<u64> {
+/// The content of a file without conflict or second name, and its node.
+fn simple_token(plain: &Plain, path: &Path) -> Option<(u64, NodeId)> {
     let item = plain.0.get(path)?;
     let Shown::File { node, .. } = item.shown else { return None };
     let of_node = plain.0.values().filter(|other| match other.shown {
@@ -527,5 +532,5 @@ fn simple_token(plain: &Plain, path: &Path) -> Option<u64> {
     if of_node.count() > 1 || contested || may_be_tombstone(path.last()?) {
         return None;
     }
-    token(item.data.as_ref()?)
+    Some((token(item.data.as_ref()?)?, node))
 }

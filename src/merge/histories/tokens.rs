@@ -11,14 +11,14 @@ use crate::vault::NodeId;
 /// What happened to a content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
-    /// The only name of a file without conflict was removed.
-    Deleted,
+    /// The only name of a file without conflict, this node, was removed.
+    Deleted(NodeId),
     /// It was replaced, or removed in some less simple way.
     Dropped,
     /// One of several names that showed it was removed: others may remove the rest.
     Unlinked,
-    /// The only name of a file without conflict was changed, or it got another.
-    Moved,
+    /// The only name of a file without conflict, this node, was changed, or it got another.
+    Moved(NodeId),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,11 +80,12 @@ impl Knowledge {
         }
         for token in &self.made {
             let all = || self.events.iter().map(|(number, event)| (*number, &**event));
-            let of = |whats: &[What]| -> Vec<(u64, &Event)> {
-                let fits = |subject| matches!(subject, Subject::Content(of, what) if of == *token && whats.contains(&what));
+            let of = |fits: fn(What) -> bool| -> Vec<(u64, &Event)> {
+                let fits =
+                    |subject| matches!(subject, Subject::Content(of, what) if of == *token && fits(what));
                 all().filter(|(_, event)| fits(event.subject)).collect()
             };
-            let removals = of(&[What::Deleted, What::Dropped]);
+            let removals = of(|what| matches!(what, What::Deleted(_) | What::Dropped));
             let home =
                 |subject| matches!(subject, Subject::Node(node) if self.homes.contains(&(*token, node)));
             let touches: Vec<(u64, &Event)> = all().filter(|(_, event)| home(event.subject)).collect();
@@ -92,17 +93,25 @@ impl Knowledge {
                 !one.seen.contains(&b) && !other.seen.contains(&a)
             };
             let there = visible.contains(token);
-            if of(&[What::Deleted, What::Dropped, What::Unlinked]).is_empty() && !there {
+            let unlinked = !of(|what| what == What::Unlinked).is_empty();
+            if removals.is_empty() && !unlinked && !there {
                 return Err(format!("B1: {token} is lost: {plain}"));
             }
             let final_removal = removals.iter().any(|gone| !touches.iter().any(|touch| apart(*gone, *touch)));
             if final_removal && there {
                 return Err(format!("B2: {token} is back: {plain}"));
             }
-            let deleted_only = of(&[What::Dropped, What::Unlinked]).is_empty();
-            let unknown =
-                |moved: &(u64, &Event)| removals.iter().all(|(_, gone)| !gone.seen.contains(&moved.0));
-            if deleted_only && of(&[What::Moved]).iter().any(unknown) && !there {
+            // What was a losing version of the file, made a file of its own and deleted, says nothing of this one.
+            let of_this = |moved: &Event, gone: &Event| match (moved.subject, gone.subject) {
+                (Subject::Content(_, What::Moved(one)), Subject::Content(_, What::Deleted(other))) => {
+                    one == other
+                }
+                _ => false,
+            };
+            let unknown = |(number, moved): &(u64, &Event)| {
+                removals.iter().all(|(_, gone)| of_this(moved, gone) && !gone.seen.contains(number))
+            };
+            if !unlinked && of(|what| matches!(what, What::Moved(_))).iter().any(unknown) && !there {
                 return Err(format!("B3: {token} was moved by someone and is lost: {plain}"));
             }
         }
