@@ -7,6 +7,8 @@
 //! follow = true
 //! peers = { nas = "nas.lan:4747" }
 //! mounts = [{ dir = "/home/me/Vault", options = "noatime" }]
+//! upload-limit = "2MB/s"
+//! download-limit = "10MB/s"
 //! ```
 //!
 //! A key this build does not know is an error that names it: a misspelt option must not be silently off.
@@ -18,6 +20,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::paths::{Paths, VaultRef};
+use super::rate::Rate;
 use crate::ambient::files;
 
 /// A configuration is written by hand; anything larger is not one.
@@ -54,6 +57,10 @@ pub struct VaultConfig {
     pub mounts: Vec<MountConfig>,
     /// Whether `mirord` also dials the peers and keeps in step with them. On unless said otherwise.
     pub follow: Option<bool>,
+    /// How fast data may go to all peers together.
+    pub upload_limit: Option<Rate>,
+    /// How fast data may come from all peers together.
+    pub download_limit: Option<Rate>,
 }
 
 /// A place where `mirord` mounts a vault.
@@ -170,12 +177,14 @@ mod tests {
     #[test]
     fn every_setting_is_read() {
         let text = "[vaults.work]\nstore = '/s'\nkey-file = '/k'\nlisten = 'off'\nfollow = false\n\
+                    upload-limit = '2MB/s'\ndownload-limit = '500 kB'\n\
                     peers = { nas = 'nas:1' }\nmounts = [{ dir = '/m', options = 'ro' }]\n";
         let work = Config::parse(text).unwrap().vaults.remove("work").unwrap();
         assert_eq!(work.store.as_deref(), Some(Path::new("/s")));
         assert_eq!(work.key_file.as_deref(), Some(Path::new("/k")));
         assert_eq!(work.listen.as_deref(), Some("off"));
         assert_eq!(work.follow, Some(false));
+        assert_eq!((work.upload_limit, work.download_limit), (Some(Rate(2_000_000)), Some(Rate(500_000))));
         assert_eq!(work.peers.get("nas").map(String::as_str), Some("nas:1"));
         assert_eq!(work.mounts.first().map(|m| m.dir.as_path()), Some(Path::new("/m")));
     }

@@ -30,6 +30,7 @@ pub mod opening;
 pub mod owner;
 pub mod paths;
 pub mod query;
+pub mod rate;
 pub mod reach;
 pub mod service;
 pub mod socket;

@@ -17,7 +17,8 @@ use super::handshake::{HandshakeError, Verdict};
 use super::limits;
 use super::link::{KeySeed, Link, Transport};
 use super::message::{EPOCH, Hello, Message, Tip};
-use super::replica::{Announcement, Answer, Replica, ReplicaError, SessionKeys, answer};
+use super::pace::Rates;
+use super::replica::{Announcement, Answer, Replica, ReplicaError, Request, SessionKeys, answer};
 use super::session::{Event, Input, Output, Progress, RequestId, Session, SessionError, Summary};
 use super::wire::{self, Arrived, EpochBox, Outbox};
 use crate::ambient::Ambient;
@@ -105,6 +106,7 @@ pub(super) struct Surroundings {
     pub(super) replica: Arc<dyn Replica>,
     pub(super) admission: Arc<dyn Admission>,
     pub(super) ambient: Ambient,
+    pub(super) rates: Arc<Rates>,
     pub(super) events: broadcast::Sender<(DevicePublic, Event)>,
     /// Told of each head that a merge of this session makes, for the other sessions.
     pub(super) merged: Box<dyn Fn(&Announcement) + Send + Sync>,
@@ -123,6 +125,8 @@ pub(super) struct Driver {
     takes_epochs: bool,
     keys: Option<Arc<SessionKeys>>,
     outbox: Outbox,
+    /// When data may go again, while the limit holds it back.
+    held_until: Option<Duration>,
     answers: mpsc::UnboundedSender<(RequestId, Result<Answer, ReplicaError>)>,
     fetches: Vec<Fetch>,
     status: watch::Sender<Status>,
@@ -191,6 +195,7 @@ pub(super) async fn run(
         takes_epochs: false,
         keys: None,
         outbox,
+        held_until: None,
         answers,
         fetches: Vec::new(),
         status,
@@ -206,12 +211,15 @@ pub(super) async fn run(
     let mut failure = None;
     let mut written = false;
     while driver.end.is_none() {
-        let pause = driver.session.wake_at().saturating_sub(driver.around.ambient.clock.monotonic());
+        let now = driver.around.ambient.clock.monotonic();
+        let pause = driver.session.wake_at().saturating_sub(now);
+        let held = driver.held_until.map(|until| until.saturating_sub(now));
         tokio::select! {
             arrived = arrivals.recv() => failure = driver.arrived(arrived),
             Some((id, answer)) = answered.recv() => driver.answered(id, answer),
             command = commands.recv() => driver.command(command),
             () = driver.outbox.drained() => driver.room(),
+            () = tokio::time::sleep(held.unwrap_or_default()), if held.is_some() => driver.room(),
             () = tokio::time::sleep(pause) => driver.feed(Input::Tick),
             _ = &mut writer => {
                 written = true;
@@ -239,17 +247,32 @@ impl Driver {
                 Output::Send(message) => self.push(&message),
                 Output::Request(id, request) => {
                     let Some(keys) = self.keys.clone() else { continue };
+                    let delay = self.around.rates.download.take(stored_bytes(&request), now);
                     let (replica, peer) = (self.around.replica.clone(), self.peer);
                     let answers = self.answers.clone();
-                    tokio::task::spawn_blocking(move || {
+                    let work = move || {
                         // The session may have ended meanwhile: then nobody waits for the answer.
                         let _ = answers.send((id, answer(&*replica, &peer, &keys, request)));
-                    });
+                    };
+                    self.carry_out(delay, work);
                 }
                 Output::Event(event) => self.event(event),
                 Output::End(result) => self.end = Some(result),
             }
         }
+    }
+
+    /// Has work done on the blocking pool, after a while. What is to be stored later is granted to the peer later:
+    /// that is how fast it sends.
+    fn carry_out(&self, delay: Duration, work: impl FnOnce() + Send + 'static) {
+        if delay.is_zero() {
+            tokio::task::spawn_blocking(work);
+            return;
+        }
+        tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            tokio::task::spawn_blocking(work);
+        });
     }
 
     fn answered(&mut self, id: RequestId, answer: Result<Answer, ReplicaError>) {
@@ -262,6 +285,10 @@ impl Driver {
     fn push(&mut self, message: &Message) {
         match codec::encode(message) {
             Ok(bytes) if self.outbox.queued() < OVERFLOW => {
+                if let Message::Data(_) = message {
+                    let now = self.around.ambient.clock.monotonic();
+                    self.around.rates.upload.take(bytes.len() as u64, now);
+                }
                 self.outbox.push(message, bytes);
             }
             _ => self.end = Some(Err(SessionError::Silent)),
@@ -376,7 +403,13 @@ impl Driver {
     }
 
     fn room(&mut self) {
-        self.feed(Input::Room(ROOM.saturating_sub(self.outbox.queued())));
+        let now = self.around.ambient.clock.monotonic();
+        let (allowed, held_until) = match self.around.rates.upload.room(now) {
+            Ok(room) => (room, None),
+            Err(wait) => (0, Some(now + wait)),
+        };
+        self.held_until = held_until;
+        self.feed(Input::Room(ROOM.saturating_sub(self.outbox.queued()).min(allowed)));
     }
 
     fn tell(&mut self) {
@@ -404,5 +437,13 @@ impl Driver {
         if tokio::time::timeout(LINGER, writer).await.is_err() {
             abort.abort();
         }
+    }
+}
+
+/// What a request brings to be stored, in bytes.
+fn stored_bytes(request: &Request) -> u64 {
+    match request {
+        Request::Store(objects) => objects.iter().map(|object| object.body.len() as u64).sum(),
+        _ => 0,
     }
 }

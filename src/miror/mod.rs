@@ -20,6 +20,7 @@ pub mod limits;
 pub mod link;
 pub mod message;
 pub mod noise;
+pub mod pace;
 pub mod quic;
 pub mod replica;
 pub mod replicator;

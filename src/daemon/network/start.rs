@@ -9,6 +9,7 @@ use super::super::config::VaultConfig;
 use super::super::create::default_device;
 use super::super::error::DaemonError;
 use super::super::keys::VaultKeys;
+use super::super::rate::Rate;
 use super::book::KnownPeers;
 use super::{
     Acquaintances, Followings, Guard, Listen, Listening, Meter, Peer, PeerBook, Publisher, Rotation,
@@ -16,6 +17,7 @@ use super::{
 };
 use crate::ambient::Ambient;
 use crate::miror::dialling::Transports;
+use crate::miror::pace::Rates;
 use crate::miror::quic::Quic;
 use crate::miror::replicator::{Parts, Replicator};
 use crate::miror::vault_replica::VaultReplica;
@@ -36,6 +38,15 @@ pub fn transports() -> Result<Transports, DaemonError> {
     forced.parse().map_err(|reason| DaemonError::Setup { what: TRANSPORT.to_owned(), causes: vec![reason] })
 }
 
+/// What limits how fast data goes, whatever the configuration says.
+const LIMITS: [&str; 2] = ["BOSR_UPLOAD_LIMIT", "BOSR_DOWNLOAD_LIMIT"];
+
+/// A limit that the environment sets.
+fn limit_of(variable: &str) -> Result<Option<Rate>, DaemonError> {
+    let wrong = |reason| DaemonError::Setup { what: variable.to_owned(), causes: vec![reason] };
+    std::env::var(variable).ok().map(|text| text.parse().map_err(wrong)).transpose()
+}
+
 /// The vault and its peers.
 pub struct Network {
     /// All sessions.
@@ -54,6 +65,9 @@ pub struct Network {
     pub listening: Listening,
     /// What goes over the network.
     pub meter: Arc<Meter>,
+    /// Upload and download, where the environment says so.
+    forced: [Option<Rate>; 2],
+    rates: Arc<Rates>,
     vault: Arc<Vault>,
     running: Mutex<Option<(Publisher, Guard, Acquaintances)>>,
 }
@@ -71,6 +85,8 @@ impl Network {
         let admission = Arc::new(VaultAdmission::new(vault.clone(), keys.clone()));
         let inviter = Arc::new(VaultInviter::new(vault.clone(), keys.clone(), ambient.clone()));
         let rotation = Arc::new(Rotation::new(vault.clone(), keys.clone()));
+        let [up, down] = LIMITS.map(limit_of);
+        let rates = Arc::new(Rates::default());
         let own = vault.device_record(&vault.device());
         let replicator = Replicator::new(Parts {
             replica: Arc::new(VaultReplica::new(vault.clone(), disk)),
@@ -79,11 +95,12 @@ impl Network {
             ambient: ambient.clone(),
             name: own.map_or_else(default_device, |record| record.name),
             transports: transports()?,
+            rates: rates.clone(),
             quic: Quic::new().map_err(|error| DaemonError::internal("making a certificate", &error))?,
         });
         let book = Arc::new(PeerBook::new(vault.clone()));
         let known: KnownPeers = {
-            let book = book.clone();
+            let (book, settings) = (book.clone(), settings.clone());
             Arc::new(move || book.peers(&settings.lock()))
         };
         let followings = Arc::new(Followings::new(replicator.clone(), known.clone()));
@@ -92,7 +109,9 @@ impl Network {
         let acquaintances = Acquaintances::start(book.clone(), known, replicator.clone());
         let guard = Guard::start(vault.clone(), rotation.clone(), replicator.clone(), ambient.clone());
         let publisher = Publisher::start(vault.clone(), replicator.clone(), meter.clone(), ambient.clock);
-        Ok(Network {
+        let network = Network {
+            forced: [up?, down?],
+            rates,
             replicator,
             inviter,
             keys,
@@ -103,7 +122,17 @@ impl Network {
             meter,
             vault,
             running: Mutex::new(Some((publisher, guard, acquaintances))),
-        })
+        };
+        network.limit(&settings.lock());
+        Ok(network)
+    }
+
+    /// Lets the limits of these settings hold from now on, unless the environment sets others.
+    pub fn limit(&self, settings: &VaultConfig) {
+        let [up, down] = self.forced;
+        let limit = |rate: Option<Rate>| rate.map(|Rate(bytes)| bytes);
+        self.rates.upload.limit(limit(up.or(settings.upload_limit)));
+        self.rates.download.limit(limit(down.or(settings.download_limit)));
     }
 
     /// Whether other devices may come: there is one, or there was when this one joined.

@@ -33,6 +33,7 @@ use super::handshake::{self, HandshakeError};
 use super::limits;
 use super::link::{Link, Transport};
 use super::message::Hello;
+use super::pace::Rates;
 use super::quic::Quic;
 use super::replica::{Announcement, Replica, ReplicaError};
 use super::session::{Config, Event, Randomness, Session, Summary};
@@ -65,6 +66,8 @@ pub struct Parts {
     pub transports: Transports,
     /// This process's end of QUIC.
     pub quic: Quic,
+    /// How fast data may go.
+    pub rates: Arc<Rates>,
 }
 
 /// Where a peer may be found.
@@ -313,6 +316,8 @@ impl Replicator {
         config.port = self.0.port.load(Ordering::Relaxed);
         // Those that run already keep what they have; newer ones share the rest.
         let share = limits::WINDOW_IN_ALL / (1 + self.0.registry.statuses().len() as u64);
+        // What is slow to be taken is not asked for long before.
+        let share = if self.0.parts.rates.download.is_limited() { limits::WINDOW_MIN } else { share };
         config.window_most = config.window_most.min(share).max(limits::WINDOW_MIN);
         config.window = config.window.min(config.window_most);
         let Ambient { clock, entropy } = &self.0.parts.ambient;
@@ -331,7 +336,7 @@ impl Replicator {
         }
         let status = watch::Sender::new(driver::first_status(&link));
         let (place, commands) = self.0.registry.enter(peer, dialler, own, status.subscribe())?;
-        let Parts { replica, admission, ambient, .. } = self.0.parts.clone();
+        let Parts { replica, admission, ambient, rates, .. } = self.0.parts.clone();
         let events = self.0.events.clone();
         let registry = self.0.registry.clone();
         let merged = Box::new(move |ours: &Announcement| {
@@ -340,7 +345,7 @@ impl Replicator {
         let registry = self.0.registry.clone();
         let learned =
             Arc::new(move |epoch: &Epoch| registry.tell_all(|| Command::Epoch(EpochBox(epoch.clone()))));
-        let around = Surroundings { replica, admission, ambient, events, merged, learned };
+        let around = Surroundings { replica, admission, ambient, rates, events, merged, learned };
         let result = driver::run(around, link, session, hello, commands, status).await;
         place.leave(result.as_ref().is_ok_and(|summary| summary.done));
         result

@@ -40,6 +40,7 @@ pub(super) async fn hosts_by(transports: &[Transports]) -> Vec<Host> {
             ambient: ambient.clone(),
             name: format!("host {number}"),
             transports: *transports,
+            rates: Arc::default(),
             quic: Quic::new().unwrap(),
         });
         let bound = replicator.listen(([127, 0, 0, 1], 0).into()).await.unwrap();
@@ -105,6 +106,32 @@ async fn each_transport_works_when_the_other_is_blocked() {
             assert!(sessions.iter().all(|session| only.has(session.transport)), "{sessions:?}");
             assert_eq!(a.replica.contents(), b.replica.contents());
             drop(following);
+        }
+    }
+}
+
+/// Whoever sends or takes at a limit sees no more than that; what is slower on a slow machine proves nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_holds_for_either_side() {
+    const LIMIT: u64 = 4_000_000;
+    for only in ONLY {
+        for limits_upload in [true, false] {
+            let hosts = hosts_by(&[only, only]).await;
+            let [a, b] = hosts.as_slice() else { panic!("two hosts") };
+            fill(a, 1, 8, 700_000);
+            match limits_upload {
+                true => a.replicator.0.parts.rates.upload.limit(Some(LIMIT)),
+                false => b.replicator.0.parts.rates.download.limit(Some(LIMIT)),
+            }
+            let clock = a.replicator.0.parts.ambient.clock.clone();
+            let begun = clock.monotonic();
+            let sent = a.replicator.push(&b.address).await.unwrap().progress.sent_bytes;
+            let took = clock.monotonic() - begun;
+            assert!(sent > LIMIT / 2 && a.replica.contents() == b.replica.contents());
+            assert!(
+                took.as_secs_f64() > (sent - LIMIT / 3) as f64 / LIMIT as f64,
+                "{sent} bytes in {took:?}"
+            );
         }
     }
 }
