@@ -85,7 +85,7 @@ impl Core {
         let (node, file, orphan) = {
             let inodes = self.inodes.lock();
             let known = inodes.find(inode).ok_or(Error::Stale)?;
-            (known.subject.node(), known.file.clone(), known.orphan.is_some())
+            (known.subject.node(), known.file.cloned(), known.orphan.is_some())
         };
         let mut patch = patch.clone();
         if let Some(file) = &file {
@@ -218,7 +218,7 @@ impl Core {
         let (subject, file, orphan) = {
             let inodes = self.inodes.lock();
             let known = inodes.find(inode).ok_or(Error::Stale)?;
-            (known.subject, known.file.clone(), known.orphan.as_ref().map(|facts| facts.attr.clone()))
+            (known.subject, known.file.cloned(), known.orphan.map(|facts| facts.attr.clone()))
         };
         if let Some(orphaned) = file.and_then(|file| file.state().orphan.clone()).or(orphan) {
             return Ok(orphaned);

@@ -263,7 +263,7 @@ impl Core {
 
     /// The open or dirty file of a number.
     pub(super) fn file_at(&self, inode: Inode) -> Option<Arc<File>> {
-        self.inodes.lock().find(inode)?.file.clone()
+        self.inodes.lock().find(inode)?.file.cloned()
     }
 
     /// The node of a number that must be a directory's.

@@ -76,7 +76,7 @@ impl Core {
         let (subject, shows, open) = {
             let inodes = self.inodes.lock();
             let known = inodes.find(inode).ok_or(Error::Stale)?;
-            (known.subject, known.shows, known.file.clone())
+            (known.subject, known.shows, known.file.cloned())
         };
         if let Some(file) = open {
             return Ok(file);
@@ -87,10 +87,7 @@ impl Core {
             content = self.recent.find(inode, shows).and_then(|then| then.content()).ok_or(Error::Stale)?;
         }
         let read_only = matches!(subject, Subject::Tombstone(..));
-        let file = self
-            .inodes
-            .lock()
-            .file(inode, |known| File::new(inode, known.subject.node(), content, read_only));
+        let file = self.inodes.lock().file(inode, |node| File::new(inode, node, content, read_only));
         Ok(file.ok_or(Error::Stale)?)
     }
 

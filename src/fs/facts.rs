@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bosr_mount::{Attributes, Entry, FileKind, Inode, Permissions, Timestamp};
 
 use super::core::{Core, LIFETIME, Ownership};
-use super::inodes::{Known, Subject};
+use super::inodes::{Seen, Subject};
 use super::times::Moments;
 use crate::ambient::WallNanos;
 use crate::vault::arrivals::Incarnation;
@@ -147,10 +147,10 @@ impl Facts {
     }
 
     /// As the kernel is told of it: with what was written since, and under its number.
-    pub(super) fn attributes(&self, core: &Core, inode: Inode, known: Option<&Known>) -> Attributes {
+    pub(super) fn attributes(&self, core: &Core, inode: Inode, known: Option<Seen<'_>>) -> Attributes {
         let (mut attr, mut size, mut stored) = (self.attr.clone(), self.size, self.stored);
         let links = if known.is_some_and(|known| known.orphan.is_some()) { 0 } else { self.links };
-        if let Some(file) = known.and_then(|known| known.file.as_ref()) {
+        if let Some(file) = known.and_then(|known| known.file) {
             let state = file.state();
             if let Some(orphaned) = &state.orphan {
                 attr = orphaned.clone();

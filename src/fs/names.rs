@@ -48,10 +48,10 @@ impl Core {
         let (subject, shows, open, orphan) = {
             let inodes = self.inodes.lock();
             let known = inodes.find(inode).ok_or(Error::Stale)?;
-            (known.subject, known.shows, known.file.is_some(), known.orphan.clone())
+            (known.subject, known.shows, known.file.is_some(), known.orphan.cloned())
         };
         if let Some(orphan) = orphan {
-            return Ok(*orphan);
+            return Ok(orphan);
         }
         let now = self.vault.read(|tree| Facts::of(self, tree, subject)).map_err(|error| match error {
             VaultError::NotFound => Error::Stale,
@@ -260,7 +260,7 @@ impl Core {
     pub(super) fn file_by(&self, subject: &Subject) -> Option<Arc<File>> {
         let inodes = self.inodes.lock();
         let inode = inodes.number(subject)?;
-        inodes.find(inode)?.file.clone()
+        inodes.find(inode)?.file.cloned()
     }
 
     /// The file that would lose its last name if this one went.

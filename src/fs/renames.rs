@@ -137,7 +137,7 @@ impl Core {
         let mut inodes = self.inodes.lock();
         let Some(inode) = inodes.number(&subject) else { return Ok(()) };
         inodes.rebind(inode, to, facts.shows);
-        let file = inodes.find(inode).and_then(|known| known.file.clone());
+        let file = inodes.find(inode).and_then(|known| known.file.cloned());
         if let (Some(file), Ok(content)) = (file, content) {
             file.state().rebind(node, content);
         }
