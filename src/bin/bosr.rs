@@ -1,5 +1,8 @@
 //! The `bosr` command.
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     bosr::cli::bosr()
 }

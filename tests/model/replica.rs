@@ -69,7 +69,7 @@ impl Drop for Device {
 /// A vault with a filesystem, and its peer.
 pub(crate) struct Replica {
     pub(crate) own: Device,
-    peer: Device,
+    pub(crate) peer: Device,
 }
 
 impl Replica {

@@ -200,9 +200,11 @@ impl Plain {
     }
 }
 
+/// Whether two names lead to one file, as those of hard links do, and of what one version of such a file lost.
 fn same_inode(a: &Item, b: &Item) -> bool {
     match (&a.shown, &b.shown) {
         (Shown::File { node, .. }, Shown::File { node: other, .. }) => node == other,
+        (Shown::Tombstone { .. }, Shown::Tombstone { .. }) => a.shown == b.shown,
         _ => false,
     }
 }

@@ -3,8 +3,10 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 use super::{Config, HANDSHAKE, JOINING, Parts, PeerError, Replicator};
 use crate::miror::doors::Place;
@@ -14,6 +16,19 @@ use crate::miror::{limits, quic, tcp};
 
 /// Ports tried where any will do: one that is free for TCP may be taken for UDP.
 const PORTS_TRIED: usize = 16;
+
+/// How long whoever is at the door may still take, in all that it does there. What this side does meanwhile does not
+/// count.
+struct Patience(Duration);
+
+impl Patience {
+    async fn wait<T>(&mut self, step: impl Future<Output = T>) -> Option<T> {
+        let begun = Instant::now();
+        let outcome = tokio::time::timeout(self.0, step).await.ok();
+        self.0 = self.0.saturating_sub(begun.elapsed());
+        outcome
+    }
+}
 
 impl Replicator {
     /// Answers connections to `address`, TCP and QUIC on one port, until the replicator is closed. Gives the
@@ -100,10 +115,11 @@ impl Replicator {
         };
         let replicator = self.clone();
         tokio::spawn(async move {
-            let stream = tokio::time::timeout(HANDSHAKE, connection).await;
-            let received = match stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-                Ok(stream) => replicator.receive(stream, place).await,
-                Err(error) => Err(HandshakeError::Io(error).into()),
+            let mut patience = Patience(HANDSHAKE);
+            let received = match patience.wait(connection).await {
+                Some(Ok(stream)) => replicator.receive(stream, place, patience).await,
+                Some(Err(error)) => Err(HandshakeError::Io(error).into()),
+                None => Err(HandshakeError::Slow.into()),
             };
             if let Err(error) = received {
                 tracing::info!(%from, %error, "connection ended");
@@ -111,17 +127,16 @@ impl Replicator {
         });
     }
 
-    async fn receive(self, stream: Stream, place: Place) -> Result<(), PeerError> {
+    async fn receive(self, stream: Stream, place: Place, mut patience: Patience) -> Result<(), PeerError> {
         let parts = self.0.parts.clone();
         let greeted = greet(stream, &*parts.admission, parts.inviter.as_deref(), &parts.ambient.entropy);
-        let greeting = tokio::time::timeout(HANDSHAKE, greeted).await.map_err(|_| HandshakeError::Slow)??;
+        let greeting = patience.wait(greeted).await.ok_or(HandshakeError::Slow)??;
         match greeting {
             Greeting::Peer(greeted) => {
                 let ours = self.introduce().await?;
                 let (session, hello) = self.session(Config::follow(&parts.name), ours, None);
                 let admitted = greeted.admit(&hello, &*parts.admission);
-                let admitted = tokio::time::timeout(HANDSHAKE, admitted).await;
-                let link = admitted.map_err(|_| HandshakeError::Slow)??;
+                let link = patience.wait(admitted).await.ok_or(HandshakeError::Slow)??;
                 drop(place);
                 self.run(link, session, hello).await?;
             }

@@ -22,6 +22,8 @@ pub(super) struct Resume {
     /// The replica is asked which transfers this side can go on sending.
     looking: bool,
     /// The peer has not said yet which transfers it goes on sending.
+    unanswered: bool,
+    /// And that is waited for.
     waiting: bool,
     /// Offers that the peer said it goes on with.
     promised: BTreeSet<[u8; 32]>,
@@ -42,7 +44,7 @@ impl Resume {
         self.waiting || !self.promised.is_empty()
     }
 
-    /// A peer that does not say is not waited for for ever.
+    /// A peer that does not say is not waited for for ever; it may still say so later.
     pub(super) fn give_up(&mut self) {
         self.waiting = false;
     }
@@ -57,7 +59,8 @@ impl Session {
             let ids: Vec<_> = ids.collect();
             self.ask(Request::Recall(ids.clone()), Why::Resend(ids));
         }
-        self.resume.waiting = offers && self.config.pull && !self.config.resume.is_empty();
+        self.resume.unanswered = offers && self.config.pull && !self.config.resume.is_empty();
+        self.resume.waiting = self.resume.unanswered;
     }
 
     /// What of the peer's logs this side has, too.
@@ -80,10 +83,10 @@ impl Session {
 
     /// The peer says which transfers go on; the logs of the others are of no more use.
     pub(super) fn on_resume(&mut self, ids: Vec<[u8; 32]>) -> Result<(), SessionError> {
-        if !self.resume.waiting || ids.iter().any(|id| !self.config.resume.contains(id)) {
+        if !self.resume.unanswered || ids.iter().any(|id| !self.config.resume.contains(id)) {
             return Err(SessionError::Protocol("RESUME of what was not asked for"));
         }
-        self.resume.waiting = false;
+        (self.resume.unanswered, self.resume.waiting) = (false, false);
         self.resume.promised = ids.into_iter().collect();
         for id in &self.config.resume {
             if !self.resume.promised.contains(id) {

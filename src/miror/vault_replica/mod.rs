@@ -87,6 +87,17 @@ impl VaultReplica {
         Ok(known)
     }
 
+    /// The state of a peer that was merged here last, if the peer still has all of it: what both have when neither
+    /// names a commit that the other knows, after long work on both sides.
+    fn merged_before(&self, peer: &DevicePublic, theirs: &Context) -> Result<Option<ObjectId>, ReplicaError> {
+        let Some(state) = self.vault.merged_from(peer).map_err(vault_error)? else { return Ok(None) };
+        if !self.is_held(&state.0)? {
+            return Ok(None);
+        }
+        let commit = self.vault.load_commit(&state).map_err(vault_error)?;
+        Ok(theirs.contains(&commit.context).then_some(state.0))
+    }
+
     fn recent(&self, head: &Head) -> Result<Vec<ObjectId>, ReplicaError> {
         let commits = self.vault.commits_recent(limits::RECENT + 1).map_err(vault_error)?;
         let others = commits.into_iter().map(|(id, _)| id.0).filter(|id| *id != head.commit.0);
@@ -198,6 +209,10 @@ impl Replica for VaultReplica {
         let merged = match tip {
             Some(tip) => self.note_known(peer, CommitId(*tip))?,
             None => false,
+        };
+        let common = match common {
+            Some(common) => Some(common),
+            None => self.merged_before(peer, &theirs)?,
         };
         Ok(Meeting { ours, common, merged })
     }
