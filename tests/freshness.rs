@@ -168,3 +168,56 @@ fn peers_change_files_under_load() {
     mounted.unmount().unwrap();
     filesystem.close().unwrap();
 }
+
+/// Writes of programs that each open the file anew, while others hold it open, and the folder is listed all the time:
+/// all of them see one file, and nobody's write stands beside another's as if a peer had made it.
+#[test]
+fn a_file_is_one_file_to_all_who_open_it() {
+    const PAGES: usize = 16;
+    const TURNS: u32 = 300;
+    needs_root_and_fuse();
+    let folder = tempfile::tempdir().unwrap();
+    let mount = folder.path().to_owned();
+    let replica = Replica::new();
+    let filesystem = replica.filesystem();
+    let mounted = Mount::start(Arc::clone(&filesystem), &mount, &MountOptions::default()).unwrap();
+    filesystem.tell(mounted.invalidator()).unwrap();
+    for name in SHARED {
+        fs::write(mount.join(name), vec![0; 4096 * PAGES]).unwrap();
+    }
+    let ends = AtomicBool::new(false);
+    let write = |writer: usize, keeps_open: bool| {
+        for turn in 1..=TURNS {
+            for name in SHARED {
+                let open = || File::options().read(true).write(true).open(mount.join(name)).unwrap();
+                let (file, other) = (open(), keeps_open.then(open));
+                file.write_all_at(&turn.to_le_bytes(), (writer * 4096) as u64).unwrap();
+                if turn.is_multiple_of(8) {
+                    file.sync_data().unwrap();
+                }
+                let mut read = [0; 4];
+                other.as_ref().unwrap_or(&file).read_exact_at(&mut read, (writer * 4096) as u64).unwrap();
+                assert_eq!(u32::from_le_bytes(read), turn, "what {writer} wrote to {name}");
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let lister = scope.spawn(|| list(&mount, &ends));
+        let write = &write;
+        let writers: Vec<_> =
+            (0..4).map(|writer| scope.spawn(move || write(writer, writer % 2 == 0))).collect();
+        let written: Vec<_> = writers.into_iter().map(|writer| writer.join().is_ok()).collect();
+        ends.store(true, SeqCst);
+        assert!(written.into_iter().all(|written| written) && lister.join().is_ok(), "see above");
+    });
+    let names: Vec<_> = fs::read_dir(&mount).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names.len(), SHARED.len(), "{names:?}");
+    for name in SHARED {
+        let content = fs::read(mount.join(name)).unwrap();
+        for writer in 0..4 {
+            assert_eq!(content[writer * 4096..writer * 4096 + 4], TURNS.to_le_bytes(), "{name}");
+        }
+    }
+    mounted.unmount().unwrap();
+    filesystem.close().unwrap();
+}

@@ -108,19 +108,16 @@ impl Core {
         if patch == AttrPatch::default() {
             return Ok(());
         }
-        Ok(self.edit(&[], |tree, draw| tree.set_attr(&node, &patch, draw))?)
+        Ok(self.edit(|tree, draw| tree.set_attr(&node, &patch, draw))?)
     }
 
     fn set_size(&self, inode: Inode, size: u64) -> Result<(), Failure> {
         let file = self.file(inode)?;
         let resized = if file.state().size() == size { Ok(()) } else { file.resize(self, size) };
-        // Without a handle nobody will come to fold it.
-        let unused = file.state().handles == 0;
-        if unused {
-            file.fold(self)?;
-            self.close_if_unused(&file);
-        }
-        Ok(resized?)
+        // If nobody else has it open for writing, nobody will come to fold it.
+        let folded = if self.let_go(&file, false) { file.fold(self) } else { Ok(()) };
+        self.close_if_unused(&file);
+        Ok(resized.map_err(Failure::from).and(folded.map_err(Failure::from))?)
     }
 
     /// Someone without privilege wrote to a file: its set-id bits go, if it has any.

@@ -126,15 +126,26 @@ impl Core {
     /// Makes one operation on the tree.
     pub(super) fn edit<R>(
         &self,
-        drops: &[DirtyRun],
         operation: impl FnOnce(&mut Tree, Draw<'_>) -> Result<Outcome<R>, VaultError>,
     ) -> Result<R, VaultError> {
+        self.edit_then(&[], operation, |_, _| {})
+    }
+
+    /// Makes one operation on the tree, with which the dirty data of `drops` ends. What it changes of numbers and
+    /// open files `landed` does: nobody looks at the tree before.
+    pub(super) fn edit_then<R>(
+        &self,
+        drops: &[DirtyRun],
+        operation: impl FnOnce(&mut Tree, Draw<'_>) -> Result<Outcome<R>, VaultError>,
+        landed: impl FnOnce(&Tree, &R),
+    ) -> Result<R, VaultError> {
         let mut besides = None;
-        let done = self.vault.edit_dropping(self.origin(), drops, |tree, draw| {
+        let operation = |tree: &mut Tree, draw: Draw<'_>| {
             let outcome = operation(tree, draw)?;
             besides = self.invalidations.besides(&outcome.touched);
             Ok(outcome)
-        });
+        };
+        let done = self.vault.edit_dropping(self.origin(), drops, operation, landed);
         if let (Ok(_), Some(besides)) = (&done, besides) {
             self.invalidations.push(besides);
         }
@@ -250,7 +261,7 @@ impl Core {
         if state.handles == 0 && (!state.is_dirty() || state.orphan.is_some()) {
             self.budget.changed(state.discard(), 0);
             drop(state);
-            inodes.close(file.inode());
+            inodes.close(file);
         }
     }
 

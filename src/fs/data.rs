@@ -15,7 +15,7 @@ use super::handles::OpenFile;
 use super::inodes::Subject;
 use super::layers::ReadPlan;
 use crate::vault::contents::{Content, MAX_LEN, Stored};
-use crate::vault::{Data as NodeData, Vault, VaultError};
+use crate::vault::{Data as NodeData, Tree, Vault, VaultError};
 
 /// Answers a read with what lies `below`, under what was written since.
 fn answer_read(reply: Reply<Data>, vault: &Vault, plan: ReadPlan, below: Result<Vec<u8>, VaultError>) {
@@ -48,46 +48,50 @@ impl Core {
             let mut state = file.state();
             if writes && state.read_only {
                 drop(state);
-                self.close_if_unused(&file);
+                self.let_go(&file, false);
                 return Err(Error::NotPermitted.into());
             }
-            state.handles += 1;
             state.writers += u32::from(writes);
             self.readers.opened(caller.pid, state.node, &state.shown.stamps);
         }
         let handle = self.handles.open(OpenFile { file: Arc::clone(&file), writes });
         if flags.truncate && file.state().size() > 0 {
-            let cut = file.resize(self, 0);
-            if let Err(error) = cut {
+            let cut = file.resize(self, 0).map_err(Failure::from);
+            let clear = || if flags.clear_set_id { self.clear_set_id(inode) } else { Ok(()) };
+            if let Err(failure) = cut.and_then(|()| clear()) {
                 let _ = self.handles.close(handle);
                 self.let_go(&file, writes);
-                return Err(error.into());
-            }
-            if flags.clear_set_id {
-                self.clear_set_id(inode)?;
+                return Err(failure);
             }
         }
         // The pages the kernel has of this number are right: other bytes have another number.
         Ok(Opened { handle, keep_cache: true, direct: flags.direct })
     }
 
-    /// The open file of a number, made if there is none. Its counts are the caller's to change.
+    /// The open file of a number, made if there is none, with one handle more ([`let_go`](Self::let_go)).
     pub(super) fn file(&self, inode: Inode) -> Result<Arc<File>, Failure> {
-        let (subject, shows, open) = {
-            let inodes = self.inodes.lock();
+        self.vault.read(|tree| self.file_in(tree, inode))
+    }
+
+    /// As long as the tree is looked at nothing that was written becomes a version, and no number is given to another
+    /// file: what is opened here is what the number stands for.
+    fn file_in(&self, tree: &Tree, inode: Inode) -> Result<Arc<File>, Failure> {
+        let (subject, shows) = {
+            let mut inodes = self.inodes.lock();
             let known = inodes.find(inode).ok_or(Error::Stale)?;
-            (known.subject, known.shows, known.file.cloned())
+            let (subject, shows) = (known.subject, known.shows);
+            if let Some(file) = known.file.cloned() {
+                return Ok(inodes.open(inode, |_| file).ok_or(Error::Stale)?);
+            }
+            (subject, shows)
         };
-        if let Some(file) = open {
-            return Ok(file);
-        }
-        let mut content = self.vault.read(|tree| shown(self, tree, subject))?;
+        let mut content = shown(self, tree, subject)?;
         if incarnation(&content) != shows {
             // A peer's content came in between. Not remembered: the kernel looks the name up again.
             content = self.recent.find(inode, shows).and_then(|then| then.content()).ok_or(Error::Stale)?;
         }
         let read_only = matches!(subject, Subject::Tombstone(..));
-        let file = self.inodes.lock().file(inode, |node| File::new(inode, node, content, read_only));
+        let file = self.inodes.lock().open(inode, |node| File::new(inode, node, content, read_only));
         Ok(file.ok_or(Error::Stale)?)
     }
 
@@ -204,7 +208,7 @@ impl Core {
     }
 
     /// Takes a handle off a file's counts. Whether the file is now to be folded.
-    fn let_go(&self, file: &Arc<File>, writes: bool) -> bool {
+    pub(super) fn let_go(&self, file: &File, writes: bool) -> bool {
         let fold = {
             let mut state = file.state();
             state.handles = state.handles.saturating_sub(1);

@@ -186,8 +186,10 @@ impl Facts {
         }
     }
 
-    /// The answer to a lookup that found it: counts as one.
-    pub(super) fn look_up(&self, core: &Core) -> Entry {
+    /// The answer to a lookup that found it in this tree: counts as one. As long as the tree is looked at nothing
+    /// that was written becomes a version: facts from before that would be taken for a peer's content, and the file
+    /// would be given a second number.
+    pub(super) fn look_up(&self, core: &Core, _: &Tree) -> Entry {
         let mut inodes = core.inodes.lock();
         let inode = inodes.look_up(self.subject, self.shows);
         if self.holds.is_some() {

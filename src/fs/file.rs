@@ -41,7 +41,7 @@ pub(super) struct FileState {
     pub(super) node: NodeId,
     /// What it showed when there was nothing written.
     pub(super) shown: Shown,
-    /// Handles that are open.
+    /// Handles that are open; changed with the inode table's lock held, or taken off.
     pub(super) handles: u32,
     /// Of those, the ones that may write.
     pub(super) writers: u32,
@@ -399,7 +399,7 @@ impl File {
         drop(state);
         if later.is_some() {
             let patch = AttrPatch { mtime: later, ..AttrPatch::default() };
-            core.edit(&[], |tree, draw| tree.set_attr(&node, &patch, draw))?;
+            core.edit(|tree, draw| tree.set_attr(&node, &patch, draw))?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@
 //!
 //! Entries live as long as the kernel's lookups and the open file. Own lock, held for map accesses only.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use bosr_mount::Inode;
@@ -121,7 +121,8 @@ impl Plain {
 /// The table of one mounted vault.
 #[derive(Debug)]
 pub(super) struct Inodes {
-    plain: HashMap<u64, Plain>,
+    /// Ordered: it grows bit by bit, where a hash table would double, and stand still meanwhile.
+    plain: BTreeMap<u64, Plain>,
     /// The others: open, without a name, tombstone files, numbers from the counter.
     odd: HashMap<u64, Known>,
     /// The numbers of subjects that have not that of their id; one that was forgotten stays as long as that of the
@@ -138,7 +139,7 @@ impl Inodes {
         let subject = Subject::Node(NodeId::ROOT);
         let root = Known { subject, shows: None, file: None, orphan: None, lookups: 1 };
         Inodes {
-            plain: HashMap::new(),
+            plain: BTreeMap::new(),
             odd: HashMap::from([(Inode::ROOT.0, root)]),
             current: HashMap::new(),
             open: HashSet::new(),
@@ -227,22 +228,26 @@ impl Inodes {
         }
     }
 
-    /// The open file of a number, made by `open` if there is none.
-    pub(super) fn file(&mut self, inode: Inode, open: impl FnOnce(NodeId) -> Arc<File>) -> Option<Arc<File>> {
+    /// The open file of a number, made by `open` if there is none, with one handle more: it is not closed before that
+    /// is taken off again.
+    pub(super) fn open(&mut self, inode: Inode, open: impl FnOnce(NodeId) -> Arc<File>) -> Option<Arc<File>> {
         let file = self.change(inode, |known| {
             let node = known.subject.node();
             Arc::clone(known.file.get_or_insert_with(|| open(node)))
-        });
-        if file.is_some() {
-            self.open.insert(inode.0);
-        }
-        file
+        })?;
+        file.state().handles += 1;
+        self.open.insert(inode.0);
+        Some(file)
     }
 
-    /// The file of a number is no longer open, and has nothing of its own left.
-    pub(super) fn close(&mut self, inode: Inode) {
-        self.open.remove(&inode.0);
-        self.change(inode, |known| known.file = None);
+    /// A file is no longer open, and has nothing of its own left. Its number may have another one by now.
+    pub(super) fn close(&mut self, file: &File) {
+        let inode = file.inode();
+        let is_this = |open: &Arc<File>| std::ptr::eq(Arc::as_ptr(open), file);
+        if self.find(inode).and_then(|known| known.file).is_some_and(is_this) {
+            self.open.remove(&inode.0);
+            self.change(inode, |known| known.file = None);
+        }
     }
 
     /// What was written through a number is the node's version `shows` now.

@@ -9,8 +9,7 @@ use super::core::{Core, LIFETIME};
 use super::errors::posix;
 use super::facts::Facts;
 use super::facts::subject_of;
-use super::inodes::Subject;
-use crate::vault::{Name, NodeId, VaultError};
+use crate::vault::{Tree, VaultError};
 
 /// Entries taken from the tree in one look.
 const BATCH: usize = 256;
@@ -19,18 +18,11 @@ const BATCH: usize = 256;
 const SELF: u64 = 1;
 const PARENT: u64 = 2;
 
-/// An entry with what there is to say of it.
-struct Line {
-    name: Name,
-    cookie: u64,
-    facts: Facts,
-}
-
 impl Core {
     /// Lists names.
     pub(super) fn list(&self, inode: Inode, cookie: u64, mut reply: DirectoryReply) {
-        let listed = self.lines(inode, cookie, |core, name, cookie, facts| match facts {
-            Some(facts) => {
+        let listed = self.lines(inode, cookie, |core, name, cookie, line| match line {
+            Some((facts, _)) => {
                 let number = core.inodes.lock().peek(&facts.subject, facts.shows);
                 reply.add(name, cookie, number, facts.kind())
             }
@@ -44,9 +36,9 @@ impl Core {
 
     /// Lists names, and looks each up.
     pub(super) fn list_plus(&self, inode: Inode, cookie: u64, mut reply: DirectoryPlusReply) {
-        let listed = self.lines(inode, cookie, |core, name, cookie, facts| match facts {
-            Some(facts) => {
-                let entry = facts.look_up(core);
+        let listed = self.lines(inode, cookie, |core, name, cookie, line| match line {
+            Some((facts, tree)) => {
+                let entry = facts.look_up(core, tree);
                 let fits = reply.add(name, cookie, &entry);
                 if !fits {
                     core.inodes.lock().forget(entry.attributes.inode, 1);
@@ -67,12 +59,13 @@ impl Core {
         }
     }
 
-    /// Hands out the lines after `cookie` until told to stop. No facts: `.` or `..`.
+    /// Hands out the lines after `cookie` until told to stop, with the tree that they are from. No facts: `.` or
+    /// `..`.
     fn lines(
         &self,
         inode: Inode,
         cookie: u64,
-        mut add: impl FnMut(&Core, &OsStr, u64, Option<&Facts>) -> bool,
+        mut add: impl FnMut(&Core, &OsStr, u64, Option<(&Facts, &Tree)>) -> bool,
     ) -> Result<(), Error> {
         let dir = self.directory(inode)?;
         for (own, name) in [(SELF, "."), (PARENT, "..")] {
@@ -81,27 +74,18 @@ impl Core {
             }
         }
         let mut cookie = if cookie <= PARENT { 0 } else { cookie };
-        loop {
-            let lines = self.batch(&dir, cookie).map_err(posix)?;
-            let Some(last) = lines.last() else { return Ok(()) };
-            cookie = last.cookie;
-            for line in &lines {
-                if !add(self, OsStr::from_bytes(&line.name), line.cookie, Some(&line.facts)) {
-                    return Ok(());
+        let mut batch = |tree: &Tree| {
+            let listed = tree.scene().list(&dir, cookie, BATCH)?;
+            for line in &listed {
+                let facts = Facts::of(self, tree, subject_of(&line.entry))?;
+                if !add(self, OsStr::from_bytes(&line.name), line.cookie, Some((&facts, tree))) {
+                    return Ok(false);
                 }
+                cookie = line.cookie;
             }
-        }
-    }
-
-    fn batch(&self, dir: &NodeId, cookie: u64) -> Result<Vec<Line>, VaultError> {
-        self.vault.read(|tree| {
-            let listed = tree.scene().list(dir, cookie, BATCH)?;
-            let line = |entry: crate::vault::Listed| {
-                let subject: Subject = subject_of(&entry.entry);
-                let facts = Facts::of(self, tree, subject)?;
-                Ok(Line { name: entry.name, cookie: entry.cookie, facts })
-            };
-            listed.into_iter().map(line).collect()
-        })
+            Ok::<bool, VaultError>(!listed.is_empty())
+        };
+        while self.vault.read(&mut batch).map_err(posix)? {}
+        Ok(())
     }
 }

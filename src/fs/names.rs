@@ -31,20 +31,34 @@ impl Core {
     /// What a name leads to.
     pub(super) fn lookup(&self, parent: Inode, name: &OsStr) -> Result<Found, Error> {
         let (dir, name) = (self.directory(parent)?, name_of(name)?);
-        let found = self.facts_at(&dir, &name).map_err(posix)?;
-        Ok(found.map_or(Found::Nothing(LIFETIME), |facts| Found::Entry(facts.look_up(self))))
+        let found = self.entry_at(&dir, &name).map_err(posix)?;
+        Ok(found.map_or(Found::Nothing(LIFETIME), Found::Entry))
+    }
+
+    /// The entry of a name, looked up.
+    fn entry_at(&self, dir: &NodeId, name: &Name) -> Result<Option<Entry>, VaultError> {
+        self.vault.read(|tree| Ok(self.facts_at(tree, dir, name)?.map(|facts| facts.look_up(self, tree))))
+    }
+
+    /// The entry of a node, looked up.
+    fn entry_of_node(&self, node: NodeId) -> Result<Entry, VaultError> {
+        self.vault.read(|tree| Ok(Facts::of(self, tree, Subject::Node(node))?.look_up(self, tree)))
     }
 
     /// What there is to say of a name.
-    pub(super) fn facts_at(&self, dir: &NodeId, name: &Name) -> Result<Option<Facts>, VaultError> {
-        self.vault.read(|tree| match tree.scene().lookup(dir, name)? {
+    fn facts_at(&self, tree: &vault::Tree, dir: &NodeId, name: &Name) -> Result<Option<Facts>, VaultError> {
+        match tree.scene().lookup(dir, name)? {
             Some(entry) => Facts::of(self, tree, subject_of(&entry)).map(Some),
             None => Ok(None),
-        })
+        }
     }
 
     /// What there is to say of a number.
     pub(super) fn facts(&self, inode: Inode) -> Result<Facts, Error> {
+        self.vault.read(|tree| self.facts_in(tree, inode))
+    }
+
+    fn facts_in(&self, tree: &vault::Tree, inode: Inode) -> Result<Facts, Error> {
         let (subject, shows, open, orphan) = {
             let inodes = self.inodes.lock();
             let known = inodes.find(inode).ok_or(Error::Stale)?;
@@ -53,7 +67,7 @@ impl Core {
         if let Some(orphan) = orphan {
             return Ok(orphan);
         }
-        let now = self.vault.read(|tree| Facts::of(self, tree, subject)).map_err(|error| match error {
+        let now = Facts::of(self, tree, subject).map_err(|error| match error {
             VaultError::NotFound => Error::Stale,
             other => posix(other),
         })?;
@@ -81,9 +95,9 @@ impl Core {
             Err(error) => return reply.fail(error),
         };
         self.carry_out(Vec::new(), reply, move |core| {
-            let facts = core.make_node(&caller, &dir, &name, permissions, data.clone())?;
+            let node = core.make_node(&caller, &dir, &name, permissions, data.clone())?;
             core.times.named(&dir, core.now());
-            Ok(Found::Entry(facts.look_up(core)))
+            Ok(Found::Entry(core.entry_of_node(node)?))
         });
     }
 
@@ -94,12 +108,11 @@ impl Core {
         name: &Name,
         permissions: Permissions,
         data: Option<Data>,
-    ) -> Result<Facts, VaultError> {
+    ) -> Result<NodeId, VaultError> {
         self.admit(NAME_ROOM)?;
         let attr = self.new_attr(caller, dir, permissions, data.is_none())?;
         let new = NewNode { attr, data };
-        let id = self.edit(&[], |tree, draw| tree.create(dir, name, new, draw))?;
-        self.vault.read(|tree| Facts::of(self, tree, Subject::Node(id)))
+        self.edit(|tree, draw| tree.create(dir, name, new, draw))
     }
 
     /// Attributes of something new: a directory with the set-group-id bit gives its group, and to
@@ -140,16 +153,15 @@ impl Core {
         };
         self.carry_out(Vec::new(), reply, move |core| {
             let empty = Some(Data::Content(Content::Empty));
-            let facts = match core.make_node(&caller, &dir, &name, permissions, empty) {
+            let entry = match core.make_node(&caller, &dir, &name, permissions, empty) {
                 Err(VaultError::Exists) if !flags.exclusive => {
-                    core.facts_at(&dir, &name)?.ok_or(VaultError::NotFound)?
+                    core.entry_at(&dir, &name)?.ok_or(VaultError::NotFound)?
                 }
                 made => {
                     core.times.named(&dir, core.now());
-                    made?
+                    core.entry_of_node(made?)?
                 }
             };
-            let entry = facts.look_up(core);
             let opened = core.open_number(&caller, entry.attributes.inode, flags)?;
             Ok(Created { entry: core.entry_of(entry.attributes.inode, entry), opened })
         });
@@ -198,12 +210,11 @@ impl Core {
         let files = self.file_at(inode).into_iter().collect();
         self.carry_out(files, reply, move |core| {
             core.admit(NAME_ROOM)?;
-            core.edit(&[], |tree, draw| tree.link(&node, &dir, &name, draw))?;
+            core.edit(|tree, draw| tree.link(&node, &dir, &name, draw))?;
             let now = core.now();
             core.times.changed(&node, now);
             core.times.named(&dir, now);
-            let facts = core.vault.read(|tree| Facts::of(core, tree, Subject::Node(node)))?;
-            Ok(Found::Entry(facts.look_up(core)))
+            Ok(Found::Entry(core.entry_of_node(node)?))
         });
     }
 
@@ -225,15 +236,17 @@ impl Core {
                 (Some(_), Some(file)) => file.state().runs(),
                 _ => Vec::new(),
             };
-            core.edit(&drops, |tree, draw| {
+            let now = core.now();
+            let unlink = |tree: &mut vault::Tree, draw: vault::Draw<'_>| {
                 core.still_loses(tree, &dir, &name, loses)?;
                 tree.unlink(&dir, &name, draw)
+            };
+            core.edit_then(&drops, unlink, |_, _| {
+                if let Some(subject) = subject {
+                    core.lost_name(subject, last, now);
+                }
             })?;
-            let now = core.now();
             core.times.named(&dir, now);
-            if let Some(subject) = subject {
-                core.lost_name(subject, last, now);
-            }
             Ok(())
         });
     }
@@ -245,13 +258,18 @@ impl Core {
             Err(error) => return reply.fail(error),
         };
         self.carry_out(Vec::new(), reply, move |core| {
-            let last = core.facts_at(&dir, &name)?;
-            core.edit(&[], |tree, draw| tree.rmdir(&dir, &name, draw))?;
+            let last = core.vault.read(|tree| core.facts_at(tree, &dir, &name))?;
             let now = core.now();
+            core.edit_then(
+                &[],
+                |tree, draw| tree.rmdir(&dir, &name, draw),
+                |_, _| {
+                    if let Some(last) = last {
+                        core.lost_name(last.subject, Some(last), now);
+                    }
+                },
+            )?;
             core.times.named(&dir, now);
-            if let Some(last) = last {
-                core.lost_name(last.subject, Some(last), now);
-            }
             Ok(())
         });
     }

@@ -1,18 +1,19 @@
 //! Renaming, with what becomes of the numbers and the open files of both names.
 
+use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::sync::Arc;
 
 use bosr_mount::{Caller, Error, Inode, Rename, Reply};
+use parking_lot::MutexGuard;
 
 use super::core::Core;
 use super::errors::posix;
 use super::facts::{Facts, shown, subject_of};
-use super::file::File;
+use super::file::{File, FileState};
 use super::inodes::Subject;
 use super::names::name_of;
-use crate::vault::{Name, NodeId, VaultError};
-use crate::vault::{Renamed, Replace};
+use crate::vault::{Draw, Name, NodeId, Renamed, Replace, Tree, VaultError};
 
 /// The two names of a rename, and what they led to when it began.
 struct Both {
@@ -38,16 +39,16 @@ impl Core {
             Ok(both) => both,
             Err(error) => return reply.fail(error),
         };
-        let source = self.file_by(&both.source);
         // Of one file by two names nothing is lost, and it cannot be held and folded at once.
         let target = both.target.filter(|target| *target != both.source);
         let target = target.and_then(|target| self.file_by(&target));
         let act = move |core: &Core, target: Option<&File>| {
             // A file's earlier writes come before its new name, also after a crash.
+            let source = core.file_by(&both.source);
             if let Some(source) = &source {
                 source.fold(core)?;
             }
-            core.carry_out_rename(&both, target)?;
+            core.carry_out_rename(&both, source.as_deref(), target)?;
             let now = core.now();
             core.times.named(&both.from.0, now);
             core.times.named(&both.to.0, now);
@@ -82,7 +83,12 @@ impl Core {
         Ok(Both { from, to, source, target, process, replace })
     }
 
-    fn carry_out_rename(&self, both: &Both, target: Option<&File>) -> Result<(), VaultError> {
+    fn carry_out_rename(
+        &self,
+        both: &Both,
+        source: Option<&File>,
+        target: Option<&File>,
+    ) -> Result<(), VaultError> {
         let replaces = both.replace == Replace::Allowed && both.target != Some(both.source);
         let loses = if replaces { self.loses_last_name(&both.to.0, &both.to.1)? } else { None };
         let last = self.last_facts(both.target.filter(|_| replaces), loses)?;
@@ -92,54 +98,68 @@ impl Core {
         };
         let before = both.target.map(|target| self.vault.read(|tree| shown(self, tree, target)));
         let read = both.target.and_then(|target| self.readers.read(both.process, &target.node()));
-        let renamed = self.edit(&drops, |tree, draw| {
+        // Nobody writes to it from the moment it is known to be clean until it is known as what it became.
+        let writing = RefCell::new(None);
+        let rename = |tree: &mut Tree, draw: Draw<'_>| {
             if replaces {
                 self.still_loses(tree, &both.to.0, &both.to.1, loses)?;
             }
+            if self.file_by(&both.source).as_deref().map(File::inode) != source.map(File::inode) {
+                return Err(VaultError::Busy);
+            }
+            if let Some(source) = source {
+                let state = source.state();
+                if state.is_dirty() {
+                    return Err(VaultError::Busy);
+                }
+                writing.replace(Some(state));
+            }
             let (from, to) = ((&both.from.0, &both.from.1), (&both.to.0, &both.to.1));
             tree.rename(from, to, both.replace, read.as_deref(), draw)
+        };
+        let mut followed = Ok(());
+        self.edit_then(&drops, rename, |tree, renamed| {
+            if let (Renamed::Saved { target, .. }, Some(Ok(before))) = (renamed, before)
+                && let Ok(now) = tree.base(target)
+            {
+                self.readers.replaced(target, &before.stamps, &now);
+            }
+            followed = self.after_rename(tree, both, renamed, last, writing.take());
         })?;
-        if let (Renamed::Saved { target, .. }, Some(Ok(before))) = (&renamed, before) {
-            let now = self.vault.read(|tree| tree.base(target))?;
-            self.readers.replaced(target, &before.stamps, &now);
-        }
-        self.after_rename(both, renamed, last)
+        followed
     }
 
     /// Lets the numbers follow: as POSIX has it, whatever the nodes did.
-    fn after_rename(&self, both: &Both, renamed: Renamed, lost: Option<Facts>) -> Result<(), VaultError> {
-        let now = self.now();
-        match renamed {
-            Renamed::Nothing | Renamed::Exchanged => {}
+    fn after_rename(
+        &self,
+        tree: &Tree,
+        both: &Both,
+        renamed: &Renamed,
+        lost: Option<Facts>,
+        writing: Option<MutexGuard<'_, FileState>>,
+    ) -> Result<(), VaultError> {
+        let (loser, became) = match renamed {
+            Renamed::Nothing | Renamed::Exchanged => (None, None),
             Renamed::Moved { node, .. } => {
-                if let Some(target) = both.target {
-                    self.lost_name(target, lost, now);
-                }
-                if both.source != Subject::Node(node) {
-                    self.now_stands_for(both.source, node)?;
-                }
+                (both.target, Some(*node).filter(|node| both.source != Subject::Node(*node)))
             }
-            Renamed::Saved { target, .. } => {
-                self.lost_name(Subject::Node(target), lost, now);
-                self.now_stands_for(both.source, target)?;
-            }
+            Renamed::Saved { target, .. } => (Some(Subject::Node(*target)), Some(*target)),
+        };
+        let facts = became.map(|node| Facts::of(self, tree, Subject::Node(node))).transpose()?;
+        // What has it open goes on with what it became. (The file's lock is let go of before the table's is taken.)
+        if let (Some(mut state), Some(node)) = (writing, became) {
+            state.rebind(node, shown(self, tree, Subject::Node(node))?);
+        }
+        let now = self.now();
+        if let Some(loser) = loser {
+            self.lost_name(loser, lost, now);
         }
         self.times.changed(&both.source.node(), now);
-        Ok(())
-    }
-
-    /// The number of `subject` goes on as that of `node`, with what has it open.
-    fn now_stands_for(&self, subject: Subject, node: NodeId) -> Result<(), VaultError> {
-        let to = Subject::Node(node);
-        let (facts, content) = self
-            .vault
-            .read(|tree| Ok::<_, VaultError>((Facts::of(self, tree, to)?, shown(self, tree, to))))?;
-        let mut inodes = self.inodes.lock();
-        let Some(inode) = inodes.number(&subject) else { return Ok(()) };
-        inodes.rebind(inode, to, facts.shows);
-        let file = inodes.find(inode).and_then(|known| known.file.cloned());
-        if let (Some(file), Ok(content)) = (file, content) {
-            file.state().rebind(node, content);
+        if let Some(facts) = facts {
+            let mut inodes = self.inodes.lock();
+            if let Some(inode) = inodes.number(&both.source) {
+                inodes.rebind(inode, facts.subject, facts.shows);
+            }
         }
         Ok(())
     }

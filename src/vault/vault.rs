@@ -120,11 +120,12 @@ impl Vault {
         origin: Origin,
         operation: impl FnOnce(&mut Tree, Draw<'_>) -> Result<Outcome<R>>,
     ) -> Result<R> {
-        self.edit_dropping(origin, &[], operation)
+        self.edit_dropping(origin, &[], operation, |_, _| {})
     }
 
     /// As [`Vault::edit`]; with the operation the dirty data of `drops` ends: its file is gone, or what was
     /// written to it is of no more use. Without this a crash would bring the data, and so the file, back.
+    /// `landed` hears of the outcome before anybody else can look at the tree; of none if nothing changed.
     ///
     /// # Errors
     /// As [`Vault::edit`].
@@ -133,12 +134,13 @@ impl Vault {
         origin: Origin,
         drops: &[DirtyRun],
         operation: impl FnOnce(&mut Tree, Draw<'_>) -> Result<Outcome<R>>,
+        landed: impl FnOnce(&Tree, &R),
     ) -> Result<R> {
         if !self.has_room(OPERATION_SHARE) {
             self.reschedule(|schedule, _| schedule.hurry());
             return Err(super::VaultError::Busy);
         }
-        self.operate(origin, operation, |_| Ends { fold: None, drops }, || {})
+        self.operate(origin, operation, |_| Ends { fold: None, drops }, landed)
     }
 
     /// One operation, with what it does to dirty data. `landed` is called once it is journalled, before anybody
@@ -148,7 +150,7 @@ impl Vault {
         origin: Origin,
         operation: impl FnOnce(&mut Tree, Draw<'_>) -> Result<Outcome<R>>,
         ends: impl FnOnce(&Outcome<R>) -> Ends<'e>,
-        landed: impl FnOnce(),
+        landed: impl FnOnce(&Tree, &R),
     ) -> Result<R> {
         let mut draw = || random(&*self.ambient.entropy);
         let outcome = {
@@ -164,7 +166,7 @@ impl Vault {
                 state.tree.take_back(outcome.undo)?;
                 return Err(error);
             }
-            landed();
+            landed(&state.tree, &outcome.value);
             outcome
         };
         self.journalled(Schedule::operation);

@@ -107,7 +107,7 @@ impl Vault {
                 let after = shown.get_or_init(|| after);
                 Ends { fold: Some((run, after.clone())), drops: &[] }
             },
-            || {
+            |_, _| {
                 if let Some(shown) = shown.get() {
                     landed(shown);
                 }

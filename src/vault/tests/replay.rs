@@ -151,9 +151,12 @@ fn dropped_dirty_data_brings_no_removed_file_back() {
     let run = vault.begin_run(node, shown(&vault, &node));
     vault.log_extent(&run, 0, b"1", 5).unwrap();
     vault
-        .edit_dropping(Origin::VAULT, std::slice::from_ref(&run), |tree, draw| {
-            tree.unlink(&NodeId::ROOT, &name("f"), draw)
-        })
+        .edit_dropping(
+            Origin::VAULT,
+            std::slice::from_ref(&run),
+            |tree, draw| tree.unlink(&NodeId::ROOT, &name("f"), draw),
+            |_, _| {},
+        )
         .unwrap();
     assert!(run.has_ended());
     vault.sync().unwrap();
