@@ -74,7 +74,7 @@ impl Tree {
             match (replace, target) {
                 (Replace::Refused, Some(_)) => Err(VaultError::Exists),
                 (Replace::Exchange, None) => Err(VaultError::NotFound),
-                (_, Some(target)) if target == source => Ok(Renamed::Nothing),
+                (_, Some(target)) if is_same(&target, &source) => Ok(Renamed::Nothing),
                 (Replace::Exchange, Some(target)) => edit.exchange(&ends, &source, &target),
                 (_, target) => match source {
                     Entry::Tombstone(source) => edit.rename_tombstone(&ends, &source, target),
@@ -85,6 +85,17 @@ impl Tree {
                 },
             }
         })
+    }
+}
+
+/// Whether two names lead to one file, or show one version that it lost beside two of its names: to POSIX they are
+/// hard links, and renaming one over the other does nothing.
+fn is_same(one: &Entry, other: &Entry) -> bool {
+    match (one, other) {
+        (Entry::Tombstone(one), Entry::Tombstone(other)) => {
+            one.node == other.node && one.stamp == other.stamp
+        }
+        _ => one == other,
     }
 }
 
