@@ -10,8 +10,9 @@ mod replica;
 mod step;
 mod support;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -19,6 +20,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use bosr_mount::{Mount, MountOptions};
+use bosr_netlab::Chance;
 use replica::Replica;
 use step::{Elsewhere, bytes};
 use support::sys::Mapping;
@@ -218,6 +220,81 @@ fn a_file_is_one_file_to_all_who_open_it() {
             assert_eq!(content[writer * 4096..writer * 4096 + 4], TURNS.to_le_bytes(), "{name}");
         }
     }
+    mounted.unmount().unwrap();
+    filesystem.close().unwrap();
+}
+
+/// One thing that programs do with names and files, as `chance` has it.
+fn act(mount: &Path, own: usize, chance: &mut Chance) -> std::io::Result<()> {
+    let any = |chance: &mut Chance| mount.join(SHARED[chance.below(SHARED.len())]);
+    let (one, other) = (any(chance), any(chance));
+    let temporary = mount.join(format!("temporary{own}"));
+    let bytes = vec![own as u8; 1 + chance.below(20_000)];
+    let acts: Vec<usize> = std::env::var("ACTS")
+        .map_or((0..9).collect(), |acts| acts.split(',').map(|act| act.parse().unwrap()).collect());
+    match acts[chance.below(acts.len())] {
+        0 => fs::write(one, bytes),
+        1 => File::options().create(true).append(true).open(one)?.write_all(&bytes),
+        2 => File::options().write(true).open(one)?.write_all_at(&bytes, chance.below(50_000) as u64),
+        3 => File::options().write(true).open(one)?.set_len(chance.below(60_000) as u64),
+        4 => fs::write(&temporary, bytes).and_then(|()| fs::rename(temporary, one)),
+        5 => fs::rename(one, other),
+        6 => fs::remove_file(one),
+        7 => fs::hard_link(one, other),
+        _ => {
+            let file = File::options().read(true).write(true).open(one)?;
+            file.write_all_at(&bytes, 0)?;
+            let mut read = Vec::new();
+            (&file).read_to_end(&mut read)?;
+            file.sync_all()
+        }
+    }
+}
+
+/// Whatever programs do to the same few names at once, on one device alone nothing stands beside anything, nothing
+/// fails that POSIX lets pass, and what is there is there after a remount.
+#[test]
+fn programs_of_one_device_make_no_conflict() {
+    const TURNS: usize = 400;
+    needs_root_and_fuse();
+    let folder = tempfile::tempdir().unwrap();
+    let mount = folder.path().to_owned();
+    let replica = Replica::new();
+    let started = |mount: &Path| {
+        let filesystem = replica.filesystem();
+        let mounted = Mount::start(Arc::clone(&filesystem), mount, &MountOptions::default()).unwrap();
+        filesystem.tell(mounted.invalidator()).unwrap();
+        (filesystem, mounted)
+    };
+    let (filesystem, mounted) = started(&mount);
+    std::thread::scope(|scope| {
+        let mount = &mount;
+        let programs: Vec<_> = (0..5usize)
+            .map(|own| {
+                scope.spawn(move || {
+                    let mut chance = Chance::new(own as u64);
+                    for turn in 0..TURNS {
+                        let done = act(mount, own, &mut chance);
+                        let known = [ErrorKind::NotFound, ErrorKind::AlreadyExists];
+                        let fine = done.as_ref().err().is_none_or(|error| known.contains(&error.kind()));
+                        assert!(fine, "{own}, turn {turn}: {done:?}");
+                    }
+                })
+            })
+            .collect();
+        let done: Vec<_> = programs.into_iter().map(|program| program.join().is_ok()).collect();
+        assert!(done.into_iter().all(|done| done), "see above");
+    });
+    let seen = |mount: &Path| -> BTreeMap<_, _> {
+        let entries = fs::read_dir(mount).unwrap().map(|entry| entry.unwrap());
+        entries.map(|entry| (entry.file_name(), fs::read(entry.path()).unwrap())).collect()
+    };
+    let before = seen(&mount);
+    assert!(before.keys().all(|name| SHARED.iter().any(|known| *known == name)), "{:?}", before.keys());
+    mounted.unmount().unwrap();
+    filesystem.close().unwrap();
+    let (filesystem, mounted) = started(&mount);
+    assert!(seen(&mount) == before, "not the same after a remount");
     mounted.unmount().unwrap();
     filesystem.close().unwrap();
 }

@@ -254,11 +254,26 @@ impl Core {
         });
     }
 
-    /// Lets go of a file that has no handle and nothing to be folded.
+    /// The kernel lets go of `lookups` lookups of a number.
+    pub(super) fn forget(&self, inode: Inode, lookups: u64) {
+        let file = {
+            let mut inodes = self.inodes.lock();
+            inodes.forget(inode, lookups);
+            inodes.find(inode).filter(|known| !known.is_known).and_then(|known| known.file.cloned())
+        };
+        if let Some(file) = file {
+            self.close_if_unused(&file);
+        }
+    }
+
+    /// Lets go of a file that has no handle and nothing to be folded. One that lost its name stays what it was for
+    /// whoever found it before and opens it only now.
     pub(super) fn close_if_unused(&self, file: &File) {
         let mut inodes = self.inodes.lock();
+        let is_known = inodes.find(file.inode()).is_some_and(|known| known.is_known);
         let mut state = file.state();
-        if state.handles == 0 && (!state.is_dirty() || state.orphan.is_some()) {
+        let of_use = if state.orphan.is_some() { is_known } else { state.is_dirty() };
+        if state.handles == 0 && !of_use {
             self.budget.changed(state.discard(), 0);
             drop(state);
             inodes.close(file);

@@ -15,7 +15,7 @@ use super::handles::OpenFile;
 use super::inodes::Subject;
 use super::layers::ReadPlan;
 use crate::vault::contents::{Content, MAX_LEN, Stored};
-use crate::vault::{Data as NodeData, Tree, Vault, VaultError};
+use crate::vault::{Data as NodeData, Shown, Stamp, Tree, Vault, VaultError};
 
 /// Answers a read with what lies `below`, under what was written since.
 fn answer_read(reply: Reply<Data>, vault: &Vault, plan: ReadPlan, below: Result<Vec<u8>, VaultError>) {
@@ -76,23 +76,45 @@ impl Core {
     /// As long as the tree is looked at nothing that was written becomes a version, and no number is given to another
     /// file: what is opened here is what the number stands for.
     fn file_in(&self, tree: &Tree, inode: Inode) -> Result<Arc<File>, Failure> {
-        let (subject, shows) = {
+        let (subject, shows, orphan) = {
             let mut inodes = self.inodes.lock();
             let known = inodes.find(inode).ok_or(Error::Stale)?;
-            let (subject, shows) = (known.subject, known.shows);
+            let (subject, shows, orphan) = (known.subject, known.shows, known.orphan.cloned());
             if let Some(file) = known.file.cloned() {
                 return Ok(inodes.open(inode, |_| file).ok_or(Error::Stale)?);
             }
-            (subject, shows)
+            (subject, shows, orphan)
         };
-        let mut content = shown(self, tree, subject)?;
-        if incarnation(&content) != shows {
-            // A peer's content came in between. Not remembered: the kernel looks the name up again.
-            content = self.recent.find(inode, shows).and_then(|then| then.content()).ok_or(Error::Stale)?;
-        }
+        let content = match &orphan {
+            Some(orphan) => orphan.content().ok_or(Error::Stale)?,
+            None => self.content_of(tree, inode, subject, shows)?,
+        };
         let read_only = matches!(subject, Subject::Tombstone(..));
-        let file = self.inodes.lock().open(inode, |node| File::new(inode, node, content, read_only));
+        let open = |node| {
+            let file = File::new(inode, node, content, read_only);
+            if let Some(orphan) = orphan {
+                file.state().become_orphan(orphan.attr);
+            }
+            file
+        };
+        let file = self.inodes.lock().open(inode, open);
         Ok(file.ok_or(Error::Stale)?)
+    }
+
+    /// What a number shows that nobody has open.
+    fn content_of(
+        &self,
+        tree: &Tree,
+        inode: Inode,
+        subject: Subject,
+        shows: Option<Stamp>,
+    ) -> Result<Shown, Failure> {
+        let content = shown(self, tree, subject)?;
+        if incarnation(&content) == shows {
+            return Ok(content);
+        }
+        // A peer's content came in between. Not remembered: the kernel looks the name up again.
+        Ok(self.recent.find(inode, shows).and_then(|then| then.content()).ok_or(Error::Stale)?)
     }
 
     /// The file of a handle, which must be one that writes if `to_write`.

@@ -379,12 +379,12 @@ impl File {
         };
         let landed = |shown: &Shown| {
             let (node, before) = {
-                let state = self.state();
-                (state.node, state.shown.clone())
+                let mut state = self.state();
+                (state.node, std::mem::replace(&mut state.shown, shown.clone()))
             };
             core.now_shows(self.inode, &node, &before, shown);
         };
-        let shown = core.vault.fold(core.origin(), &run, content.clone(), mtime, landed)?;
+        core.vault.fold(core.origin(), &run, content.clone(), mtime, landed)?;
         let mut state = self.state();
         let before = state.layers.bytes();
         state.layers.thaw(content);
@@ -394,7 +394,6 @@ impl File {
         if state.run.is_none() {
             state.modified = None;
         }
-        state.shown = shown;
         let node = state.node;
         drop(state);
         if later.is_some() {

@@ -27,7 +27,7 @@ impl Filesystem for MountedVault {
         if self.beyond.has(inode) {
             return self.beyond.forget(inode, lookups);
         }
-        self.core.inodes.lock().forget(inode, lookups);
+        self.core.forget(inode, lookups);
     }
 
     fn getattr(&self, _: &Caller, inode: Inode, _: Option<Handle>, reply: Reply<Entry>) {

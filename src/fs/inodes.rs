@@ -62,6 +62,8 @@ pub(super) struct Seen<'a> {
     /// What it was when its last name was removed, or given to another: it lives on without one, while the
     /// tree may have forgotten it.
     pub(super) orphan: Option<&'a Facts>,
+    /// The kernel may ask for it.
+    pub(super) is_known: bool,
 }
 
 /// The entry of a node that is not open, under the number of its id: nearly all are such, and a million of them
@@ -109,7 +111,8 @@ impl Plain {
     }
 
     fn seen(&self, number: u64) -> Seen<'static> {
-        Seen { subject: Subject::Node(self.node(number)), shows: self.shows(), file: None, orphan: None }
+        let subject = Subject::Node(self.node(number));
+        Seen { subject, shows: self.shows(), file: None, orphan: None, is_known: true }
     }
 
     fn known(&self, number: u64) -> Known {
@@ -158,6 +161,7 @@ impl Inodes {
             shows: known.shows,
             file: known.file.as_ref(),
             orphan: known.orphan.as_deref(),
+            is_known: known.lookups > 0,
         })
     }
 

@@ -228,8 +228,7 @@ impl Core {
             Ok(entry) => entry.as_ref().map(subject_of),
             Err(error) => return reply.fail(posix(error)),
         };
-        let file = subject.and_then(|subject| self.file_by(&subject));
-        self.losing(file, reply, move |core, file| {
+        self.losing(subject, reply, move |core, file| {
             let loses = core.loses_last_name(&dir, &name)?;
             let last = core.last_facts(subject, loses)?;
             let drops = match (loses, file) {
@@ -239,6 +238,7 @@ impl Core {
             let now = core.now();
             let unlink = |tree: &mut vault::Tree, draw: vault::Draw<'_>| {
                 core.still_loses(tree, &dir, &name, loses)?;
+                core.still_open(subject, file)?;
                 tree.unlink(&dir, &name, draw)
             };
             core.edit_then(&drops, unlink, |_, _| {
@@ -335,11 +335,14 @@ impl Core {
         }
     }
 
-    /// Carries out what takes a file's name away, with no worker having the file in hand.
-    pub(super) fn losing<F>(self: &Arc<Self>, file: Option<Arc<File>>, mut reply: Reply<()>, operation: F)
+    /// Carries out what takes the name of `loser` away, with no worker having its file in hand, if it is open. That it
+    /// is still that file the operation must see for itself ([`still_open`](Self::still_open)).
+    pub(super) fn losing<F>(self: &Arc<Self>, loser: Option<Subject>, mut reply: Reply<()>, operation: F)
     where
         F: Fn(&Core, Option<&File>) -> Result<(), Failure> + Send + 'static,
     {
+        let open = move |core: &Core| loser.and_then(|loser| core.file_by(&loser));
+        let file = open(self);
         let held = file.as_ref().map(|file| file.try_hold());
         if !matches!(held, Some(None)) {
             match operation(self, file.as_deref()) {
@@ -351,8 +354,22 @@ impl Core {
         reply.park();
         let core = Arc::clone(self);
         self.workers.run(move || {
-            let _held = file.as_ref().map(|file| file.hold());
-            reply.answer(core.until_room(|| operation(&core, file.as_deref())).map_err(posix));
+            let done = core.until_room(|| {
+                let file = open(&core);
+                let _held = file.as_ref().map(|file| file.hold());
+                operation(&core, file.as_deref())
+            });
+            reply.answer(done.map_err(posix));
         });
+    }
+
+    /// Fails with `Busy`, to be tried again, if `file` is not the open file of a subject any more.
+    pub(super) fn still_open(&self, subject: Option<Subject>, file: Option<&File>) -> Result<(), VaultError> {
+        let open = subject.and_then(|subject| self.file_by(&subject));
+        match (open, file) {
+            (None, None) => Ok(()),
+            (Some(open), Some(file)) if std::ptr::eq(Arc::as_ptr(&open), file) => Ok(()),
+            _ => Err(VaultError::Busy),
+        }
     }
 }

@@ -25,6 +25,13 @@ struct Both {
     replace: Replace,
 }
 
+impl Both {
+    /// What loses its name to another. Of one file by two names nothing is lost.
+    fn loser(&self) -> Option<Subject> {
+        self.target.filter(|target| *target != self.source)
+    }
+}
+
 impl Core {
     /// Gives what has a name another name.
     pub(super) fn rename_name(
@@ -39,9 +46,7 @@ impl Core {
             Ok(both) => both,
             Err(error) => return reply.fail(error),
         };
-        // Of one file by two names nothing is lost, and it cannot be held and folded at once.
-        let target = both.target.filter(|target| *target != both.source);
-        let target = target.and_then(|target| self.file_by(&target));
+        let loser = both.loser();
         let act = move |core: &Core, target: Option<&File>| {
             // A file's earlier writes come before its new name, also after a crash.
             let source = core.file_by(&both.source);
@@ -54,7 +59,7 @@ impl Core {
             core.times.named(&both.to.0, now);
             Ok(())
         };
-        self.losing(target, reply, act);
+        self.losing(loser, reply, act);
     }
 
     fn both(
@@ -104,9 +109,8 @@ impl Core {
             if replaces {
                 self.still_loses(tree, &both.to.0, &both.to.1, loses)?;
             }
-            if self.file_by(&both.source).as_deref().map(File::inode) != source.map(File::inode) {
-                return Err(VaultError::Busy);
-            }
+            self.still_open(Some(both.source), source)?;
+            self.still_open(both.loser(), target)?;
             if let Some(source) = source {
                 let state = source.state();
                 if state.is_dirty() {
@@ -123,6 +127,7 @@ impl Core {
                 && let Ok(now) = tree.base(target)
             {
                 self.readers.replaced(target, &before.stamps, &now);
+                self.readers.opened(both.process, *target, &now);
             }
             followed = self.after_rename(tree, both, renamed, last, writing.take());
         })?;
