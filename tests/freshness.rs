@@ -230,9 +230,7 @@ fn act(mount: &Path, own: usize, chance: &mut Chance) -> std::io::Result<()> {
     let (one, other) = (any(chance), any(chance));
     let temporary = mount.join(format!("temporary{own}"));
     let bytes = vec![own as u8; 1 + chance.below(20_000)];
-    let acts: Vec<usize> = std::env::var("ACTS")
-        .map_or((0..9).collect(), |acts| acts.split(',').map(|act| act.parse().unwrap()).collect());
-    match acts[chance.below(acts.len())] {
+    match chance.below(9) {
         0 => fs::write(one, bytes),
         1 => File::options().create(true).append(true).open(one)?.write_all(&bytes),
         2 => File::options().write(true).open(one)?.write_all_at(&bytes, chance.below(50_000) as u64),

@@ -52,7 +52,10 @@ impl Core {
                 return Err(Error::NotPermitted.into());
             }
             state.writers += u32::from(writes);
-            self.readers.opened(caller.pid, state.node, &state.shown.stamps);
+            if state.orphan.is_none() {
+                // (What took the name of an orphan was made here, and replaces what it was.)
+                self.readers.opened(caller.pid, state.node, &state.shown.stamps);
+            }
         }
         let handle = self.handles.open(OpenFile { file: Arc::clone(&file), writes });
         if flags.truncate && file.state().size() > 0 {
