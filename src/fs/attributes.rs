@@ -117,7 +117,7 @@ impl Core {
         // If nobody else has it open for writing, nobody will come to fold it.
         let folded = if self.let_go(&file, false) { file.fold(self) } else { Ok(()) };
         self.close_if_unused(&file);
-        Ok(resized.map_err(Failure::from).and(folded.map_err(Failure::from))?)
+        resized.map_err(Failure::from).and(folded.map_err(Failure::from))
     }
 
     /// Someone without privilege wrote to a file: its set-id bits go, if it has any.

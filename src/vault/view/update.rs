@@ -131,6 +131,10 @@ impl View {
         if self.marks.is_plain() {
             return Ok(false);
         }
+        // What a cycle displaced is not where it claims to be: its names are others than the claims say.
+        if dirs.iter().any(|dir| self.marks.displaced.contains(dir)) {
+            return Ok(true);
+        }
         let scene = self.scene(nodes);
         for (parent, name) in dir_slots {
             // Who is there now, beside or instead of one that came, went or changed?
