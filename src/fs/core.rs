@@ -37,7 +37,7 @@ pub(super) const NAME_ROOM: u64 = 16 << 10;
 const FOLD_LINGER: Duration = Duration::from_millis(3);
 
 /// Written bytes up to which the thread that serves requests makes a content itself.
-const FEW_BYTES: u64 = 256 << 10;
+pub(super) const FEW_BYTES: u64 = 256 << 10;
 
 /// Who files belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use bosr_mount::{
     Reply,
 };
 
-use super::core::{Core, LIFETIME, NAME_ROOM, Ownership};
+use super::core::{Core, FEW_BYTES, LIFETIME, NAME_ROOM, Ownership};
 use super::errors::{Failure, posix};
 use super::facts::{Facts, subject_of};
 use super::file::File;
@@ -228,7 +228,7 @@ impl Core {
             Ok(entry) => entry.as_ref().map(subject_of),
             Err(error) => return reply.fail(posix(error)),
         };
-        self.losing(subject, reply, move |core, file| {
+        self.losing(None, subject, reply, move |core, file| {
             let loses = core.loses_last_name(&dir, &name)?;
             let last = core.last_facts(subject, loses)?;
             let drops = match (loses, file) {
@@ -335,27 +335,36 @@ impl Core {
         }
     }
 
-    /// Carries out what takes the name of `loser` away, with no worker having its file in hand, if it is open. That it
-    /// is still that file the operation must see for itself ([`still_open`](Self::still_open)).
-    pub(super) fn losing<F>(self: &Arc<Self>, loser: Option<Subject>, mut reply: Reply<()>, operation: F)
-    where
+    /// Carries out what takes the name of `loser` away, once what was written to `source` is part of it, and with no
+    /// worker having the loser's file in hand, if it is open. That it is still that file the operation must see for
+    /// itself ([`still_open`](Self::still_open)). No file is held while another is waited for.
+    pub(super) fn losing<F>(
+        self: &Arc<Self>,
+        source: Option<Subject>,
+        loser: Option<Subject>,
+        mut reply: Reply<()>,
+        operation: F,
+    ) where
         F: Fn(&Core, Option<&File>) -> Result<(), Failure> + Send + 'static,
     {
-        let open = move |core: &Core| loser.and_then(|loser| core.file_by(&loser));
-        let file = open(self);
-        let held = file.as_ref().map(|file| file.try_hold());
-        if !matches!(held, Some(None)) {
-            match operation(self, file.as_deref()) {
-                Err(failure) if failure.is_busy() => {}
-                done => return reply.answer(done.map_err(posix)),
+        let open = |core: &Core, subject: Option<Subject>| subject.and_then(|subject| core.file_by(&subject));
+        let file = open(self, loser);
+        if open(self, source).is_none_or(|source| source.settles_quickly(FEW_BYTES)) {
+            let settled = open(self, source).map_or(Ok(()), |source| source.fold(self));
+            let held = file.as_ref().map(|file| file.try_hold());
+            if !matches!(held, Some(None)) {
+                match settled.map_err(Failure::from).and_then(|()| operation(self, file.as_deref())) {
+                    Err(failure) if failure.is_busy() => {}
+                    done => return reply.answer(done.map_err(posix)),
+                }
             }
         }
-        drop(held);
         reply.park();
         let core = Arc::clone(self);
         self.workers.run(move || {
             let done = core.until_room(|| {
-                let file = open(&core);
+                open(&core, source).map_or(Ok(()), |source| source.fold(&core))?;
+                let file = open(&core, loser);
                 let _held = file.as_ref().map(|file| file.hold());
                 operation(&core, file.as_deref())
             });

@@ -46,20 +46,17 @@ impl Core {
             Ok(both) => both,
             Err(error) => return reply.fail(error),
         };
-        let loser = both.loser();
+        let (source, loser) = (Some(both.source), both.loser());
+        // A file's earlier writes come before its new name, also after a crash.
         let act = move |core: &Core, target: Option<&File>| {
-            // A file's earlier writes come before its new name, also after a crash.
             let source = core.file_by(&both.source);
-            if let Some(source) = &source {
-                source.fold(core)?;
-            }
             core.carry_out_rename(&both, source.as_deref(), target)?;
             let now = core.now();
             core.times.named(&both.from.0, now);
             core.times.named(&both.to.0, now);
             Ok(())
         };
-        self.losing(loser, reply, act);
+        self.losing(source, loser, reply, act);
     }
 
     fn both(
