@@ -30,7 +30,7 @@ impl Core {
         let settles = changes.permissions.is_some() || changes.uid.is_some() || changes.gid.is_some();
         let files = self.file_at(inode).filter(|_| settles).into_iter().collect();
         self.carry_out(files, reply, move |core| {
-            let mut facts = core.facts_again(inode)?;
+            let facts = core.facts_again(inode)?;
             if matches!(facts.subject, Subject::Tombstone(..)) {
                 return Err(Error::NotPermitted.into());
             }
@@ -49,8 +49,7 @@ impl Core {
             if changes.modified.is_some() {
                 core.times.modified(&node);
             }
-            facts = core.facts_again(inode)?;
-            Ok(facts.entry(core, inode))
+            Ok(core.entry(inode)?)
         });
     }
 

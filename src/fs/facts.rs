@@ -156,10 +156,10 @@ impl Facts {
                 attr = orphaned.clone();
             }
             size = state.size();
-            // No hole is told of where one may have been filled: programs skip what they take for one.
-            if state.is_dirty() || known.is_some_and(|known| known.shows != self.shows) {
-                stored = size;
-            }
+            stored = match known.is_some_and(|known| known.shows == self.shows) {
+                true => state.stored_at_most(stored),
+                false => size,
+            };
             attr.mtime = state.modified.unwrap_or(attr.mtime);
         }
         let (uid, gid) = match core.ownership {

@@ -410,6 +410,15 @@ impl FileState {
         self.layers.size()
     }
 
+    /// Bytes of it that are no holes, at most, if `stored` of its version are none: no hole is told of where one may have
+    /// been filled, because programs skip what they take for one.
+    pub(super) fn stored_at_most(&self, stored: u64) -> u64 {
+        match self.layers.filled_at_most() {
+            Some(filled) if *self.layers.under() == self.shown.content => stored.saturating_add(filled),
+            _ => self.size(),
+        }
+    }
+
     /// How to read a range.
     pub(super) fn plan(&self, offset: u64, length: u64) -> ReadPlan {
         self.layers.plan(offset, length)

@@ -34,7 +34,7 @@ impl Filesystem for MountedVault {
         if self.beyond.has(inode) {
             return self.beyond.getattr(&self.core, inode, reply);
         }
-        reply.answer(self.core.facts(inode).map(|facts| facts.entry(&self.core, inode)));
+        reply.answer(self.core.entry(inode));
     }
 
     fn setattr(

@@ -77,6 +77,12 @@ impl Layers {
         self.top.bytes()
     }
 
+    /// Bytes that the edits can have put where there was a hole, at most; `None` if that takes long to tell.
+    pub(super) fn filled_at_most(&self) -> Option<u64> {
+        let frozen = self.frozen.as_ref().map_or(0, |(frozen, _)| frozen.bytes());
+        self.packed.is_empty().then(|| self.top.bytes() + frozen)
+    }
+
     /// Whether the new edits are many small ones.
     pub(super) fn is_scattered(&self) -> bool {
         self.top.bytes() < self.top.pieces() as u64 * MIN_CHUNK as u64

@@ -53,6 +53,11 @@ impl Core {
         }
     }
 
+    /// The entry of a number as it is now.
+    pub(super) fn entry(&self, inode: Inode) -> Result<Entry, Error> {
+        self.vault.read(|tree| Ok(self.facts_in(tree, inode)?.entry(self, inode)))
+    }
+
     /// What there is to say of a number.
     pub(super) fn facts(&self, inode: Inode) -> Result<Facts, Error> {
         self.vault.read(|tree| self.facts_in(tree, inode))
@@ -169,7 +174,7 @@ impl Core {
 
     /// The entry of a number as it is now, or as it was.
     pub(super) fn entry_of(&self, inode: Inode, before: Entry) -> Entry {
-        self.facts(inode).map_or(before, |facts| facts.entry(self, inode))
+        self.entry(inode).unwrap_or(before)
     }
 
     /// Makes a pipe, socket, device or file without opening it.
