@@ -335,8 +335,9 @@ impl Replicator {
             session.expect_nothing_lost();
         }
         let status = watch::Sender::new(driver::first_status(&link));
-        let (place, commands) = self.0.registry.enter(peer, dialler, own, status.subscribe())?;
         let Parts { replica, admission, ambient, rates, .. } = self.0.parts.clone();
+        let now = ambient.clock.monotonic();
+        let (place, commands) = self.0.registry.enter(peer, dialler, own, status.subscribe(), now)?;
         let events = self.0.events.clone();
         let registry = self.0.registry.clone();
         let merged = Box::new(move |ours: &Announcement| {

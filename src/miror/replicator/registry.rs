@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, watch};
@@ -9,12 +10,16 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::super::driver::{Command, PeerError, Status};
 use crate::crypto::DevicePublic;
 
+/// Sessions that began so close to each other may have been dialled by both sides at once. (Both ends of a handshake
+/// have 5 s.)
+const AT_ONCE: Duration = Duration::from_secs(10);
 /// Commands that wait for a session's attention.
 const COMMANDS: usize = 256;
 
 struct Running {
     number: u64,
     dialler: DevicePublic,
+    begun: Duration,
     commands: mpsc::Sender<Command>,
     status: watch::Receiver<Status>,
 }
@@ -47,19 +52,23 @@ pub(super) struct Place {
 }
 
 impl Registry {
-    /// Enters a session. Of two with one device the one dialled by the smaller key stays; of two dialled by the
-    /// same device the newer, since the older is dead or will be.
+    /// Enters a session. Of two with one device the one dialled by the smaller key stays; of two dialled by the same
+    /// device the newer. And if the peer dials long after the other began, the newer too: it would not enter one of its
+    /// own beside one that it has, so that is dead at its end, though this one may not have noticed (a process that was
+    /// killed says no goodbye).
     pub(super) fn enter(
         &self,
         peer: DevicePublic,
         dialler: DevicePublic,
         own: DevicePublic,
         status: watch::Receiver<Status>,
+        now: Duration,
     ) -> Result<(Place, mpsc::Receiver<Command>), PeerError> {
         let mut table = self.table.lock();
         if let Some(other) = table.running.get(&peer) {
             let smaller = own.min(peer);
-            if other.dialler != dialler && other.dialler == smaller {
+            let at_once = dialler == own || now < other.begun + AT_ONCE;
+            if at_once && other.dialler != dialler && other.dialler == smaller {
                 return Err(PeerError::Unfinished);
             }
             // Full: it is busy dying, or will see its channel closed.
@@ -68,7 +77,7 @@ impl Registry {
         let (commands, receiver) = mpsc::channel(COMMANDS);
         table.next += 1;
         let number = table.next;
-        table.running.insert(peer, Running { number, dialler, commands, status });
+        table.running.insert(peer, Running { number, dialler, begun: now, commands, status });
         self.changed.notify_waiters();
         Ok((Place { registry: self.clone(), peer, number }, receiver))
     }
@@ -158,5 +167,56 @@ impl Drop for Place {
             table.running.remove(&self.peer);
         }
         self.registry.changed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::miror::link::Transport;
+    use crate::miror::session::Progress;
+
+    /// Whether a session that `dialler` begins at `now` is taken beside one that `other` began at 0 s.
+    fn is_taken(own: u8, other: DevicePublic, dialler: DevicePublic, now: u64) -> bool {
+        let (own, peer) = (DevicePublic([own; 32]), DevicePublic([3 - own; 32]));
+        let registry = Registry::default();
+        let status = Status {
+            peer,
+            name: String::new(),
+            address: String::new(),
+            dialled: other == own,
+            port: 0,
+            transport: Transport::Tcp,
+            tip: None,
+            in_sync: false,
+            settled: false,
+            generation: 0,
+            progress: Progress::default(),
+        };
+        let (_told, status) = watch::channel(status);
+        let enter =
+            |dialler, now| registry.enter(peer, dialler, own, status.clone(), Duration::from_secs(now));
+        let (_first, mut commands) = enter(other, 0).unwrap_or_else(|_| panic!("there was none"));
+        let taken = enter(dialler, now).is_ok();
+        assert_eq!(taken, matches!(commands.try_recv(), Ok(Command::Close)), "one of the two ends");
+        taken
+    }
+
+    #[test]
+    fn who_dials_anew_long_after_has_lost_the_session() {
+        let (smaller, greater) = (DevicePublic([1; 32]), DevicePublic([2; 32]));
+        for own in [1, 2] {
+            assert!(
+                is_taken(own, smaller, smaller, 1) && is_taken(own, greater, greater, 1),
+                "dialled again"
+            );
+            assert!(
+                is_taken(own, greater, smaller, 1) && !is_taken(own, smaller, greater, 1),
+                "both at once"
+            );
+            assert!(is_taken(own, greater, smaller, 60), "the smaller key dialled");
+        }
+        assert!(is_taken(1, smaller, greater, 60), "the peer was killed, and is back");
+        assert!(!is_taken(2, smaller, greater, 60), "the peer's session is as good as one of ours");
     }
 }
