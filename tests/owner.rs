@@ -99,13 +99,23 @@ fn what_a_command_stores_shows_in_the_mount_at_once() {
     host.fsck();
 }
 
+/// Sockets of the host's owner: where it listens, and one for each client that is connected.
+fn connections(host: &Host) -> usize {
+    let folder = host.path("");
+    let sockets = fs::read_to_string("/proc/net/unix").unwrap();
+    sockets.lines().filter(|line| line.contains(folder.to_str().unwrap())).count()
+}
+
 #[test]
 fn an_owner_ends_with_its_last_mount_or_lease() {
     let host = Host::new("leases");
     host.init();
     host.mount();
     let owner = host.owner().expect("an owner");
+    let before = connections(&host);
     let following = host.spawn("follow.log", &["sync", "--follow"]);
+    until("the follower's lease", DEADLINE, || connections(&host) > before && host.owner() == Some(owner));
+    assert_eq!(host.status()["mounts"].as_array().unwrap().len(), 1);
     host.unmount();
     assert_eq!(host.owner(), Some(owner), "the follower holds it");
     host.mount();

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::context::Context;
 use super::exit::Exit;
@@ -36,13 +36,15 @@ impl Mount {
         let request = MountRequest { dir: utf8(&resolve(&self.dir))?, options: self.options.clone() };
         let need = if self.foreground { Need::OwnerHere } else { Need::Owner };
         let reached = context.reach(need, &self.listening).await?;
+        // Heard from before there is a mount to end.
+        let ends = if self.foreground { Some(Ends::hear()?) } else { None };
         if let Err(error) = reached.client.mount(&request).await {
             reached.close().await?;
             return Err(error.into());
         }
-        match self.foreground {
-            true => stay(context, reached, &request.dir).await,
-            false => {
+        match ends {
+            Some(ends) => stay(context, reached, &request.dir, ends).await,
+            None => {
                 reached.close().await?;
                 Ok(Exit::Done)
             }
@@ -50,12 +52,24 @@ impl Mount {
     }
 }
 
+/// The signals that end a mount in the foreground.
+struct Ends {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Ends {
+    fn hear() -> Result<Ends, Problem> {
+        let cannot = |error: std::io::Error| Problem::failed("cannot wait for signals", &error);
+        let interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+        Ok(Ends { interrupt, terminate: signal(SignalKind::terminate()).map_err(cannot)? })
+    }
+}
+
 /// Stays until the mount ends. Ctrl-C ends it, and leaves what other commands asked of this process alone;
 /// once more, or SIGTERM, ends all.
-async fn stay(context: &Context, reached: Reached, dir: &str) -> Result<Exit, Problem> {
-    let cannot = |error: std::io::Error| Problem::failed("cannot wait for signals", &error);
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+async fn stay(context: &Context, reached: Reached, dir: &str, ends: Ends) -> Result<Exit, Problem> {
+    let Ends { mut interrupt, mut terminate } = ends;
     context.output.remark(&format!("Mounted on {dir}; Ctrl-C unmounts."));
     tokio::select! {
         ended = reached.client.mount_ended(dir.as_bytes()) => ended?,

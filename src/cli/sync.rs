@@ -49,9 +49,10 @@ impl Sync {
 
     async fn follow(&self, context: &Context, peers: &Peers) -> Result<Exit, Problem> {
         let reached = context.reach(Need::Owner, &self.listening).await?;
+        // Heard from before there is a lease to give up.
+        let mut end = EndSignals::listen();
         let mut updates = reached.client.keep_in_step(peers).await?;
         let mut bars = SyncBars::new(context.output);
-        let mut end = EndSignals::listen();
         loop {
             let update = tokio::select! {
                 update = updates.next() => update,
