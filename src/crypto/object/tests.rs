@@ -1,3 +1,5 @@
+//! Objects: known answers, ranges and rewrapping, and every mangled, cut or misnamed one refused.
+
 use std::ops::Range;
 
 use data_encoding::HEXLOWER;

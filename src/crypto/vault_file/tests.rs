@@ -1,3 +1,5 @@
+//! The vault file: its first format, slots and keys, and that what was changed opens to nothing.
+
 use zeroize::Zeroizing;
 
 use super::super::fixture::{self, Counting};

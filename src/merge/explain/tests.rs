@@ -1,3 +1,5 @@
+//! Explanations tell what a merge did, and replayed they give the same tree.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;

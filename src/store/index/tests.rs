@@ -1,3 +1,5 @@
+//! The index file: only what is durable is in it, and a damaged or failing one costs nothing but time.
+
 use super::*;
 use crate::ambient::Ambient;
 use crate::store::disk::fault::{FaultDisk, Loss};

@@ -1,3 +1,5 @@
+//! The journal pair: order, room, use in turn, and what losses and flipped bits leave of it.
+
 use nix::errno::Errno;
 
 use super::*;

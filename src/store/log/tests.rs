@@ -1,3 +1,5 @@
+//! The segment log: appending and syncing by many, rolling, scanning past damage, full and failing disks.
+
 use super::*;
 use crate::crypto::{EpochId, ObjectId, ObjectKind};
 use crate::store::disk::fault::FaultDisk;

@@ -1,3 +1,5 @@
+//! The fault disk itself: what a power cut leaves, drops, tears and reorders, and when it is full.
+
 use super::*;
 use crate::store::disk::read_whole;
 
