@@ -1,7 +1,8 @@
 //! Histories that a soak found, as it shrunk them: each broke a promise once.
 
 use super::Act::{
-    Create, Deliver, Exchange, Link, Meet, Mkdir, Pull, Rename, Save, TombstoneMove, Unlink, Write,
+    Crash, Create, Deliver, Exchange, Link, Meet, Mkdir, Pull, Rename, Restore, Save, TombstoneMove, Unlink,
+    Write,
 };
 use super::{Act, History, Step};
 
@@ -91,6 +92,25 @@ fn a_lost_version_is_taken_away_while_its_file_is_renamed() {
             (1, TombstoneMove, [0, 26, 1]),
             (1, Unlink, [2, 0, 0]),
             (0, Rename, [0, 19, 1]),
+        ],
+    );
+}
+
+/// Two devices are restored from older copies, one after the other, and neither is told: nobody is left who knows that
+/// a stamp was used before, and what it stands for now is what it stands for.
+#[test]
+fn nobody_is_left_who_knew_of_a_lost_life() {
+    keeps_every_promise(
+        2,
+        0,
+        false,
+        &[
+            (1, Mkdir, [0, 0, 0]),
+            (1, Meet, [0, 0, 0]),
+            (1, Restore, [0, 0, 0]),
+            (0, Crash, [0, 0, 0]),
+            (1, Mkdir, [0, 0, 0]),
+            (0, Restore, [0, 0, 0]),
         ],
     );
 }

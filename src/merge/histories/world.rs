@@ -234,6 +234,13 @@ impl World {
         let (own, now) = (replica.replica(), replica.context().lamport(&replica.replica()));
         self.known.retain(|known| known.context.lamport(&own) <= now);
         *self.lost.entry(own).or_default() += 1;
+        // What another's lost life did is remembered as long as somebody is left who heard of it. After that
+        // its stamps are used again, and nobody can tell.
+        let heard = |life: &ReplicaId| {
+            self.replicas.iter().map(|replica| replica.tree.context().lamport(life)).max().unwrap_or_default()
+        };
+        let still: Vec<(ReplicaId, u64)> = self.lost.keys().map(|life| (*life, heard(life))).collect();
+        self.known.retain(|known| still.iter().all(|(life, heard)| known.context.lamport(life) <= *heard));
     }
 
     pub(super) fn prune(&mut self, who: usize) -> Check {
