@@ -237,7 +237,8 @@ impl World {
         // What another's lost life did is remembered as long as somebody is left who heard of it. After that
         // its stamps are used again, and nobody can tell.
         let heard = |life: &ReplicaId| {
-            self.replicas.iter().map(|replica| replica.tree.context().lamport(life)).max().unwrap_or_default()
+            let others = self.replicas.iter().filter(|replica| replica.tree.replica() != *life);
+            others.map(|replica| replica.tree.context().lamport(life)).max().unwrap_or_default()
         };
         let still: Vec<(ReplicaId, u64)> = self.lost.keys().map(|life| (*life, heard(life))).collect();
         self.known.retain(|known| still.iter().all(|(life, heard)| known.context.lamport(life) <= *heard));
