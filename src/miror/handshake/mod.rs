@@ -2,7 +2,8 @@
 //!
 //! In the clear: the prologue, then frames of a length (2 bytes, big-endian), a type (1 byte) and a body. What
 //! follows message 3 is encrypted; the first such frame of each side is its [`Verdict`] on the other.
-//! [`dial`] and [`greet`] are the two ends; [`join`] is the dialling end of a device that joins.
+//! [`dial`] and [`greet`] are the two ends; [`join`] is the dialling end of a device that joins, [`identify`] of one
+//! that only asks who answers.
 //!
 //! Callers bound the time; this module bounds the bytes.
 #![deny(clippy::indexing_slicing)]
@@ -17,7 +18,7 @@ mod tests;
 mod verdict;
 
 pub use clear::UNADMITTED_BYTES;
-pub use dialer::dial;
+pub use dialer::{dial, identify};
 pub use error::HandshakeError;
 pub use joining::{JoinGreeted, join};
 pub use listener::{Greeted, Greeting, greet};

@@ -31,7 +31,7 @@ use super::doors::Doors;
 use super::driver::{self, Command, Surroundings};
 use super::handshake::{self, HandshakeError};
 use super::limits;
-use super::link::{Link, Transport};
+use super::link::{Link, Stream};
 use super::message::Hello;
 use super::pace::Rates;
 use super::quic::Quic;
@@ -221,41 +221,52 @@ impl Replicator {
         self.0.registry.tell_all(|| Command::Close);
     }
 
+    /// Asks who answers at an address, and lets go before it learns who asked.
+    ///
+    /// # Errors
+    /// As [`PeerError`] says; also if it is nobody whom the device list would let in.
+    pub async fn identify(&self, address: &str) -> Result<DevicePublic, PeerError> {
+        let Parts { admission, ambient, .. } = &self.0.parts;
+        self.reach(address, async |stream| handshake::identify(stream, &**admission, &ambient.entropy).await)
+            .await
+    }
+
     async fn dial(&self, peer: &PeerAddress) -> Result<Link, PeerError> {
+        let Parts { admission, ambient, .. } = &self.0.parts;
         let mut last = no_address();
         for address in &peer.addresses {
-            let mut transports = Some(self.0.parts.transports);
-            while let Some(these) = transports.take() {
-                match self.dial_at(address, these).await {
-                    Ok(link) => return Ok(link),
-                    Err((error, failed)) => {
-                        transports = failed.and_then(|failed| these.without(failed));
-                        last = error;
-                    }
-                }
+            let shake = |stream| handshake::dial(stream, &**admission, &ambient.entropy);
+            match self.reach(address, shake).await {
+                // As it was asked for: by that name it is known to whoever asked.
+                Ok(link) => return Ok(Link { address: address.clone(), ..link }),
+                Err(error) => last = error,
             }
         }
         Err(last)
     }
 
-    /// With an error, the transport that connected and then broke before anybody had said no.
-    async fn dial_at(
+    /// Connects and shakes hands, by whichever transport lets us.
+    async fn reach<T, F: Future<Output = Result<T, HandshakeError>>>(
         &self,
         address: &str,
-        transports: Transports,
-    ) -> Result<Link, (PeerError, Option<Transport>)> {
-        let Parts { admission, ambient, quic, .. } = &self.0.parts;
-        let connected = dialling::connect(address, transports, quic).await;
-        let unreachable = |error| PeerError::Unreachable { address: address.to_owned(), error };
-        let stream = connected.map_err(|error| (unreachable(error), None))?;
-        let transport = stream.transport;
-        let shaken = handshake::dial(stream, &**admission, &ambient.entropy);
-        match tokio::time::timeout(HANDSHAKE, shaken).await.unwrap_or(Err(HandshakeError::Slow)) {
-            // As it was asked for: by that name it is known to whoever asked.
-            Ok(link) => Ok(Link { address: address.to_owned(), ..link }),
-            Err(error) => {
-                let broke = matches!(error, HandshakeError::Io(_) | HandshakeError::Slow);
-                Err((error.into(), broke.then_some(transport)))
+        shake: impl Fn(Stream) -> F,
+    ) -> Result<T, PeerError> {
+        let mut transports = self.0.parts.transports;
+        loop {
+            let connected = dialling::connect(address, transports, &self.0.parts.quic).await;
+            let unreachable = |error| PeerError::Unreachable { address: address.to_owned(), error };
+            let stream = connected.map_err(unreachable)?;
+            let transport = stream.transport;
+            let shaken = tokio::time::timeout(HANDSHAKE, shake(stream)).await;
+            let error = match shaken.unwrap_or(Err(HandshakeError::Slow)) {
+                Ok(shaken) => return Ok(shaken),
+                Err(error) => error,
+            };
+            // What connected and then broke before anybody had said no may be spoilt on the way: the other is tried.
+            let broke = matches!(error, HandshakeError::Io(_) | HandshakeError::Slow);
+            match transports.without(transport).filter(|_| broke) {
+                Some(others) => transports = others,
+                None => return Err(error.into()),
             }
         }
     }

@@ -8,6 +8,7 @@ use super::*;
 use crate::crypto::Epoch;
 use crate::miror::admission::Refusal;
 use crate::miror::limits;
+use crate::miror::link::Transport;
 use crate::miror::testing::{MemoryDevices, MemoryReplica, Rng};
 
 pub(super) struct Host {
@@ -286,4 +287,61 @@ async fn nonsense_from_an_admitted_looking_socket_leaves_the_vault_as_it_was() {
     }
     assert_eq!(hosts[0].replica.contents(), before);
     assert!(hosts[0].replicator.sessions().is_empty());
+}
+
+/// How often one side has met the other since the events were subscribed to.
+fn met(events: &mut broadcast::Receiver<(DevicePublic, Event)>) -> usize {
+    std::iter::from_fn(|| events.try_recv().ok())
+        .filter(|(_, event)| matches!(event, Event::Met { .. }))
+        .count()
+}
+
+/// Asked who it is, a listener does not learn who asks: no session comes of it, and one that runs goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_answers_can_be_asked_beside_a_session() {
+    for only in ONLY {
+        let hosts = hosts_by(&[only, only]).await;
+        let [a, b] = hosts.as_slice() else { panic!("two hosts") };
+        let address = b.address.addresses[0].clone();
+        let who = || a.replicator.identify(&address);
+        let mut events = [a.replicator.events(), b.replicator.events()];
+        assert_eq!(who().await.unwrap(), b.devices.public());
+        let following = a.replicator.follow(b.address.clone());
+        until("in step", || [a, b].iter().all(|host| host.replicator.sessions().iter().any(|it| it.in_sync)))
+            .await;
+        assert_eq!(who().await.unwrap(), b.devices.public());
+        fill(a, 1, 5, 1000);
+        a.replicator.publish().unwrap();
+        until("in step", || root(a) == root(b)).await;
+        assert_eq!(events.each_mut().map(met), [1, 1], "one session, and it went on");
+        drop(following);
+        a.devices.revoke(b.devices.public());
+        let refused = who().await.unwrap_err();
+        assert!(
+            matches!(refused, PeerError::Handshake(HandshakeError::Refused { why: Refusal::Revoked, .. })),
+            "{refused}"
+        );
+    }
+}
+
+/// What is being dialled is let go for an address that is new; a session is left alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_address_is_dialled_at_once_and_breaks_no_session_off() {
+    let hosts = hosts(2).await;
+    let [a, b] = hosts.as_slice() else { panic!("two hosts") };
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nowhere = silent.local_addr().unwrap().to_string();
+    let mut events = a.replicator.events();
+    let peer = PeerAddress { addresses: vec![nowhere.clone()], key: Some(b.devices.public()) };
+    let following = a.replicator.follow(peer);
+    silent.accept().await.unwrap();
+    let both = vec![b.address.addresses[0].clone(), nowhere.clone()];
+    following.look_at(both);
+    until("a session", || a.replicator.sessions().iter().any(|it| it.in_sync)).await;
+    following.look_at(vec![nowhere]);
+    following.look_at(b.address.addresses.clone());
+    fill(a, 1, 5, 1000);
+    a.replicator.publish().unwrap();
+    until("in step", || root(a) == root(b)).await;
+    assert_eq!(met(&mut events), 1);
 }
