@@ -85,7 +85,8 @@ impl Lab {
         format!("{}.hub", self.tag)
     }
 
-    /// The hub with a bridge, and a cable from it to each host.
+    /// The hub with a bridge, and a cable from it to each host. Multicast reaches all hosts (bridges do not snoop,
+    /// the relay copies), and needs no route: who speaks mDNS names the interface.
     fn lay(&self) -> Result<(), LabError> {
         let hub = self.hub();
         ip(&format!("netns add {hub}"))?;

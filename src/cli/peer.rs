@@ -60,6 +60,7 @@ pub(super) fn table(peers: &[PeerStatus]) -> String {
             (false, false) => "not connected",
         };
         let address = peer.address.clone().unwrap_or_else(|| "no address".to_owned());
+        let address = peer.found.as_ref().map_or(address.clone(), |found| format!("{address} ({found})"));
         vec![text::name(&peer.alias), address, state.to_owned()]
     };
     text::columns(&peers.iter().map(row).collect::<Vec<_>>(), &[])

@@ -4,6 +4,7 @@
 //! [vaults.default]
 //! key-file = "/home/me/.config/bosr/keys/default"
 //! listen = "[::]:4747"
+//! discovery = true
 //! follow = true
 //! peers = { nas = "nas.lan:4747" }
 //! mounts = [{ dir = "/home/me/Vault", options = "noatime" }]
@@ -49,6 +50,8 @@ pub struct VaultConfig {
     pub passphrase_command: Option<String>,
     /// Where an owner listens: `HOST:PORT`, or `off`.
     pub listen: Option<String>,
+    /// Whether an owner says on the local network that it is there, and looks for others. On unless said otherwise.
+    pub discovery: Option<bool>,
     /// Peers by alias, with their address `HOST[:PORT]`.
     #[serde(default)]
     pub peers: BTreeMap<String, String>,
@@ -176,14 +179,14 @@ mod tests {
 
     #[test]
     fn every_setting_is_read() {
-        let text = "[vaults.work]\nstore = '/s'\nkey-file = '/k'\nlisten = 'off'\nfollow = false\n\
+        let text = "[vaults.work]\nstore = '/s'\nkey-file = '/k'\nlisten = 'off'\ndiscovery = false\nfollow = false\n\
                     upload-limit = '2MB/s'\ndownload-limit = '500 kB'\n\
                     peers = { nas = 'nas:1' }\nmounts = [{ dir = '/m', options = 'ro' }]\n";
         let work = Config::parse(text).unwrap().vaults.remove("work").unwrap();
         assert_eq!(work.store.as_deref(), Some(Path::new("/s")));
         assert_eq!(work.key_file.as_deref(), Some(Path::new("/k")));
         assert_eq!(work.listen.as_deref(), Some("off"));
-        assert_eq!(work.follow, Some(false));
+        assert_eq!((work.discovery, work.follow), (Some(false), Some(false)));
         assert_eq!((work.upload_limit, work.download_limit), (Some(Rate(2_000_000)), Some(Rate(500_000))));
         assert_eq!(work.peers.get("nas").map(String::as_str), Some("nas:1"));
         assert_eq!(work.mounts.first().map(|m| m.dir.as_path()), Some(Path::new("/m")));

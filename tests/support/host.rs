@@ -69,7 +69,8 @@ impl Host {
             .env("XDG_RUNTIME_DIR", self.path("run"))
             .env("LANG", "C.UTF-8");
         if self.namespace.is_none() {
-            command.env("BOSR_LISTEN", "127.0.0.1:0");
+            // The network of the machine that the test runs on is none of its business.
+            command.env("BOSR_LISTEN", "127.0.0.1:0").env("BOSR_DISCOVERY", "off");
         }
         command
     }
@@ -119,8 +120,14 @@ impl Host {
 
     /// Starts `bosr` and leaves it running, its output in `<host>/<log>`.
     pub(crate) fn spawn(&self, log: &str, arguments: &[&str]) -> Running {
+        self.spawn_with(&[], log, arguments)
+    }
+
+    /// As [`spawn`](Self::spawn), with more in the environment.
+    pub(crate) fn spawn_with(&self, environment: &[(&str, &str)], log: &str, arguments: &[&str]) -> Running {
         let out = fs::File::create(self.path(log)).unwrap();
         let mut command = self.bosr(arguments);
+        command.envs(environment.iter().copied());
         command.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out).process_group(0);
         Running(command.spawn().unwrap())
     }

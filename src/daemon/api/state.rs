@@ -46,6 +46,9 @@ pub struct PeerStatus {
     pub alias: String,
     /// Where it is reached, if that is known.
     pub address: Option<String>,
+    /// How that address became known, if not by word of somebody: `local network`.
+    #[serde(default)]
+    pub found: Option<String>,
     /// Whether there is a session with it.
     pub connected: bool,
     /// `tcp` or `quic`, while connected.

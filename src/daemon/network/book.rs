@@ -1,7 +1,8 @@
 //! The peers of a vault: its other devices, and where they are reached.
 //!
 //! Addresses come from `peer add`, from the ticket this device joined with, from the configuration, and from
-//! sessions that a peer dialled. They are kept as local records of the store: sealed, and never sent.
+//! sessions that a peer dialled. They are kept as local records of the store: sealed, and never sent. Those that are
+//! found on the local network come before them, and are not kept.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,9 +43,24 @@ pub struct Peer {
     pub addresses: Vec<String>,
     /// Its key, if it has been met.
     pub key: Option<DevicePublic>,
+    /// The first address was found on the local network.
+    pub found: bool,
 }
 
 impl Peer {
+    fn new(alias: String, addresses: Vec<String>, key: Option<DevicePublic>) -> Self {
+        Peer { alias, addresses, key, found: false }
+    }
+
+    /// With the places where its device was found on the local network before all others.
+    pub(super) fn found_at(mut self, places: impl FnOnce(&DevicePublic) -> Vec<String>) -> Self {
+        let places = self.key.as_ref().map(places).unwrap_or_default();
+        self.found = !places.is_empty();
+        self.addresses.retain(|address| !places.contains(address));
+        self.addresses.splice(..0, places);
+        self
+    }
+
     /// For the replicator.
     pub fn dialled(&self) -> PeerAddress {
         PeerAddress { addresses: self.addresses.clone(), key: self.key }
@@ -68,10 +84,10 @@ impl PeerBook {
         for (alias, address) in &settings.peers {
             // An address that is none is an error where the configuration is read for an action.
             let addresses = with_port(address).into_iter().collect();
-            peers.insert(alias.clone(), Peer { alias: alias.clone(), addresses, key: None });
+            peers.insert(alias.clone(), Peer::new(alias.clone(), addresses, None));
         }
         for (alias, record) in self.records() {
-            let peer = peers.entry(alias.clone()).or_insert(Peer { alias, addresses: Vec::new(), key: None });
+            let peer = peers.entry(alias.clone()).or_insert(Peer::new(alias, Vec::new(), None));
             peer.addresses.extend(record.addresses);
             peer.key = record.key.map(DevicePublic);
         }
@@ -86,7 +102,7 @@ impl PeerBook {
             }
             let free = std::iter::successors(Some(device.name), |name| Some(format!("{name}'")));
             let alias = free.into_iter().find(|name| !peers.contains_key(name)).unwrap_or_default();
-            peers.insert(alias.clone(), Peer { alias, addresses: Vec::new(), key: Some(key) });
+            peers.insert(alias.clone(), Peer::new(alias, Vec::new(), Some(key)));
         }
         for peer in peers.values_mut() {
             let seen = peer.key.and_then(|key| self.seen_at(&key));

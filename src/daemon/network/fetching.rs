@@ -49,10 +49,16 @@ async fn fetch_after_dialling(
     if !replicator.sessions().is_empty() {
         return false;
     }
-    let _held = followings.hold_all();
+    let _wanted = followings.want();
+    let mut held = followings.hold_all();
+    let mut news = followings.news();
     let waiting = async {
         while replicator.sessions().iter().all(|session| session.tip.is_none()) {
             tokio::time::sleep(SESSION_POLL).await;
+            if news.has_changed().unwrap_or(false) {
+                news.mark_unchanged();
+                held = followings.hold_all();
+            }
         }
     };
     tokio::time::timeout(SESSION_WAIT, waiting).await.is_ok() && replicator.fetch(ids).await

@@ -129,7 +129,8 @@ pub fn reachable(bound: SocketAddr) -> Vec<String> {
     found.into_iter().map(|ip| SocketAddr::new(ip, bound.port()).to_string()).collect()
 }
 
-fn interface_addresses() -> Vec<IpAddr> {
+/// The addresses of this machine.
+pub(super) fn interface_addresses() -> Vec<IpAddr> {
     let interfaces = getifaddrs().into_iter().flatten();
     let up = interfaces.filter(|interface| interface.flags.contains(InterfaceFlags::IFF_UP));
     let addresses = up.filter_map(|interface| {

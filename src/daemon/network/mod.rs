@@ -1,9 +1,11 @@
-//! The vault and its peers: who they are, where they are, who may come in, and the sessions with them.
+//! The vault and its peers: who they are, where they are and how they are found, who may come in, and the sessions
+//! with them.
 
 mod acquaintances;
 mod address;
 mod admission;
 mod book;
+mod discovery;
 mod fetching;
 mod following;
 mod guarding;
@@ -11,6 +13,7 @@ mod inviter;
 mod listening;
 mod meter;
 mod publishing;
+mod roaming;
 mod rotation;
 mod start;
 
@@ -19,7 +22,7 @@ pub use address::{DEFAULT_PORT, Listen, with_port};
 pub use admission::{VaultAdmission, trust_inviter};
 pub use book::{Peer, PeerBook};
 pub use fetching::SessionFetch;
-pub use following::Followings;
+pub use following::{Followings, Wanted};
 pub use guarding::Guard;
 pub use inviter::VaultInviter;
 pub use listening::{Listening, reachable};

@@ -11,6 +11,8 @@ use super::super::error::DaemonError;
 use super::super::keys::VaultKeys;
 use super::super::rate::Rate;
 use super::book::KnownPeers;
+use super::discovery::{self, Discovery, Nearby};
+use super::roaming::Roaming;
 use super::{
     Acquaintances, Followings, Guard, Listen, Listening, Meter, Peer, PeerBook, Publisher, Rotation,
     SessionFetch, VaultAdmission, VaultInviter,
@@ -62,14 +64,16 @@ pub struct Network {
     /// Who is kept in step with.
     pub followings: Arc<Followings>,
     /// Whether and where others reach this vault.
-    pub listening: Listening,
+    pub listening: Arc<Listening>,
     /// What goes over the network.
     pub meter: Arc<Meter>,
     /// Upload and download, where the environment says so.
     forced: [Option<Rate>; 2],
     rates: Arc<Rates>,
     vault: Arc<Vault>,
-    running: Mutex<Option<(Publisher, Guard, Acquaintances)>>,
+    nearby: Nearby,
+    discovery: Mutex<Option<Discovery>>,
+    running: Mutex<Option<(Publisher, Guard, Acquaintances, Roaming)>>,
 }
 
 impl Network {
@@ -82,33 +86,38 @@ impl Network {
         ambient: Ambient,
     ) -> Result<Network, DaemonError> {
         let keys = Arc::new(VaultKeys::new(vault.store().clone(), disk.clone(), ambient.entropy.clone()));
-        let admission = Arc::new(VaultAdmission::new(vault.clone(), keys.clone()));
         let inviter = Arc::new(VaultInviter::new(vault.clone(), keys.clone(), ambient.clone()));
         let rotation = Arc::new(Rotation::new(vault.clone(), keys.clone()));
         let [up, down] = LIMITS.map(limit_of);
+        let forced = discovery::forced()?;
         let rates = Arc::new(Rates::default());
-        let own = vault.device_record(&vault.device());
-        let replicator = Replicator::new(Parts {
-            replica: Arc::new(VaultReplica::new(vault.clone(), disk)),
-            admission,
-            inviter: Some(inviter.clone()),
-            ambient: ambient.clone(),
-            name: own.map_or_else(default_device, |record| record.name),
-            transports: transports()?,
-            rates: rates.clone(),
-            quic: Quic::new().map_err(|error| DaemonError::internal("making a certificate", &error))?,
-        });
+        let replicator = replicator(&vault, disk, &keys, inviter.clone(), rates.clone(), ambient.clone())?;
         let book = Arc::new(PeerBook::new(vault.clone()));
+        let nearby = Nearby::default();
         let known: KnownPeers = {
-            let (book, settings) = (book.clone(), settings.clone());
-            Arc::new(move || book.peers(&settings.lock()))
+            let (book, nearby, settings) = (book.clone(), nearby.clone(), settings.clone());
+            Arc::new(move || with_found(book.peers(&settings.lock()), &nearby))
         };
         let followings = Arc::new(Followings::new(replicator.clone(), known.clone()));
         vault.set_fetch(Some(Arc::new(SessionFetch::new(replicator.clone(), followings.clone()))));
         let meter = Arc::new(Meter::default());
-        let acquaintances = Acquaintances::start(book.clone(), known, replicator.clone());
+        let listening = Arc::new(Listening::new(vault.clone(), listen));
+        let acquaintances = Acquaintances::start(book.clone(), known.clone(), replicator.clone());
         let guard = Guard::start(vault.clone(), rotation.clone(), replicator.clone(), ambient.clone());
-        let publisher = Publisher::start(vault.clone(), replicator.clone(), meter.clone(), ambient.clock);
+        let clock = ambient.clock.clone();
+        let publisher = Publisher::start(vault.clone(), replicator.clone(), meter.clone(), clock);
+        let roaming = Roaming::start(followings.clone());
+        let parts = discovery::Parts {
+            keys: keys.clone(),
+            listening: listening.clone(),
+            followings: followings.clone(),
+            replicator: replicator.clone(),
+            peers: known,
+            settings: settings.clone(),
+            forced,
+            ambient,
+        };
+        let discovery = Discovery::start(parts, &nearby);
         let network = Network {
             forced: [up?, down?],
             rates,
@@ -118,10 +127,12 @@ impl Network {
             rotation,
             book,
             followings,
-            listening: Listening::new(vault.clone(), listen),
+            listening,
             meter,
             vault,
-            running: Mutex::new(Some((publisher, guard, acquaintances))),
+            nearby,
+            discovery: Mutex::new(Some(discovery)),
+            running: Mutex::new(Some((publisher, guard, acquaintances, roaming))),
         };
         network.limit(&settings.lock());
         Ok(network)
@@ -142,11 +153,15 @@ impl Network {
 
     /// The peers as they are known now.
     pub fn peers(&self, settings: &VaultConfig) -> Vec<Peer> {
-        self.book.peers(settings)
+        with_found(self.book.peers(settings), &self.nearby)
     }
 
     /// Ends all sessions in good order.
     pub async fn close(&self) {
+        let discovery = self.discovery.lock().take();
+        if let Some(discovery) = discovery {
+            discovery.end().await;
+        }
         self.replicator.close();
         let silence = async {
             while !self.replicator.sessions().is_empty() {
@@ -157,4 +172,31 @@ impl Network {
         self.running.lock().take();
         self.vault.set_fetch(None);
     }
+}
+
+/// The peers, with the places where their devices were found on the local network.
+fn with_found(peers: Vec<Peer>, nearby: &Nearby) -> Vec<Peer> {
+    peers.into_iter().map(|peer| peer.found_at(|device| nearby.places(device))).collect()
+}
+
+/// The sessions of a vault: none yet.
+fn replicator(
+    vault: &Arc<Vault>,
+    disk: Arc<dyn Disk>,
+    keys: &Arc<VaultKeys>,
+    inviter: Arc<VaultInviter>,
+    rates: Arc<Rates>,
+    ambient: Ambient,
+) -> Result<Replicator, DaemonError> {
+    let own = vault.device_record(&vault.device());
+    Ok(Replicator::new(Parts {
+        replica: Arc::new(VaultReplica::new(vault.clone(), disk)),
+        admission: Arc::new(VaultAdmission::new(vault.clone(), keys.clone())),
+        inviter: Some(inviter),
+        ambient,
+        name: own.map_or_else(default_device, |record| record.name),
+        transports: transports()?,
+        rates,
+        quic: Quic::new().map_err(|error| DaemonError::internal("making a certificate", &error))?,
+    }))
 }

@@ -87,6 +87,8 @@ impl Service {
         self.network.listening.begin(&self.network.replicator).await?;
         let mut seen: Vec<Status> = Vec::new();
         let mut held = Vec::new();
+        let mut news = self.network.followings.news();
+        let _wanted = self.network.followings.want();
         loop {
             // Those that are wanted are looked up again: a device may have joined, an address been added. The
             // new handles are taken before the old are given up: what goes on is not broken off.
@@ -97,6 +99,8 @@ impl Service {
             seen = sessions;
             tokio::select! {
                 () = tokio::time::sleep(FOLLOW_INTERVAL) => {}
+                // Fails only when the network is gone, and with it all this.
+                _ = news.changed() => {}
                 () = reporter.abandoned() => return Ok(()),
                 () = self.stop.stopped() => return Ok(()),
             }

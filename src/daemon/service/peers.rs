@@ -33,6 +33,7 @@ impl Service {
         PeerStatus {
             alias: peer.alias.clone(),
             address: peer.addresses.first().cloned(),
+            found: peer.found.then(|| "local network".to_owned()),
             connected: session.is_some(),
             transport: session.as_ref().map(|session| match session.transport {
                 Transport::Tcp => "tcp".to_owned(),
