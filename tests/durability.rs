@@ -12,7 +12,7 @@ use std::sync::mpsc;
 
 use bosr::ambient::Ambient;
 use bosr::crypto::{Argon2Cost, Keyring, Unlock, VaultFile, new_key_file};
-use bosr::fs::{MountedVault, Ownership};
+use bosr::fs::{Checks, MountedVault, Ownership};
 use bosr::store::disk::fault::{FaultDisk, Loss};
 use bosr::store::{Options, Store};
 use bosr::vault::{Content, Data, Life, NodeId, Tree, Vault};
@@ -87,6 +87,7 @@ impl Rig {
             exclusive: true,
             direct: false,
             synchronous: false,
+            execute: false,
             clear_set_id: false,
         };
         let file = self.model.files.len();
@@ -220,7 +221,7 @@ fn keys(ambient: &Ambient) -> Keys {
 }
 
 fn rig(vault: Arc<Vault>) -> Rig {
-    let fs = MountedVault::new(Arc::clone(&vault), Ownership::Keep).unwrap();
+    let fs = MountedVault::new(Arc::clone(&vault), Ownership::Keep, Checks::Kernel).unwrap();
     Rig { vault, fs, model: Model::new(), open: BTreeMap::new() }
 }
 

@@ -51,15 +51,15 @@ fn options_mean_what_they_mean_elsewhere() {
     let mount = host.mountpoint();
     fs::write(mount.join("file"), "hello").unwrap();
     let options = kernel_options(&mount);
-    assert!(
-        ["rw", "nosuid", "nodev", "default_permissions"].iter().all(|it| options.contains(&(*it).to_owned()))
-    );
+    assert!(["rw", "nosuid", "nodev"].iter().all(|it| options.contains(&(*it).to_owned())), "{options:?}");
     assert!(!as_nobody(&format!("cat {}/file", mount.display())), "others may not look in");
     host.unmount();
     host.mount_with("ro,noatime,noexec,allow_other");
     let options = kernel_options(&mount);
     assert!(
-        ["ro", "noatime", "noexec", "allow_other"].iter().all(|it| options.contains(&(*it).to_owned())),
+        ["ro", "noatime", "noexec", "allow_other", "default_permissions"]
+            .iter()
+            .all(|it| options.contains(&(*it).to_owned())),
         "{options:?}"
     );
     assert!(as_nobody(&format!("test \"$(cat {}/file)\" = hello", mount.display())));
@@ -115,6 +115,48 @@ fn an_ordinary_user_mounts() {
         $bosr unmount $mnt; test -z \"$(ls $mnt)\"
         $bosr fsck";
     run(host.command("unshare").args(["-m", "sh", "-c", open_device, work]));
+}
+
+/// What permissions forbid a user, they forbid in a mount that nobody else can use, where the kernel asks nothing
+/// beforehand: act by act as in a plain folder.
+#[test]
+fn a_user_alone_is_held_to_permissions_too() {
+    let acts = "
+        mkdir d + echo hi > d/f + cp /bin/true d/run + mkdir p q p/sub
+        chmod 400 d/f + echo x >> d/f + cat d/f + truncate -s 0 d/f + setfattr -n user.a -v b d/f + test -r d/f + test -w d/f + test -x d/f
+        chmod 200 d/f + cat d/f + echo x >> d/f + getfattr -n user.a d/f + test -r d/f + test -w d/f
+        chmod 600 d/f + setfattr -n user.a -v b d/f + getfattr --only-values -n user.a d/f + chown 0 d/f + chgrp 0 d/f + chgrp 65534 d/f
+        chmod 000 d/f + touch -c -d @1 d/f + stat -c %Y d/f + mv d/f d/e + mv d/e d/f
+        chmod 644 d/run + d/run + chmod 111 d/run + d/run + cat d/run + cp d/run d/copy + chmod 640 d/run + test -x d/run
+        chmod 555 d + touch d/new + rm -f d/f + mv d/f d/g + mkdir d/x + ln d/f d/h + ln -s a d/s + mkfifo d/p + ls d + mv d/f f + rmdir p
+        chmod 300 d + ls d + chmod 600 d/f + cat d/f + cd d
+        chmod 600 d + for try in $(seq 10000); do stat d/f > /dev/null || exit 1; done + ls d + cat d/f + cd d + touch d/new + ln p/x d/y
+        chmod 700 d + cat d/f + cd d
+        chmod 555 p/sub + mv p/sub q + mv p/sub p/same + mv p/same p/sub + chmod 755 p/sub + mv p/sub q + ls q
+        chmod 500 q + rmdir q/sub + chmod 700 q + rmdir q/sub
+        rm -r d p q + ls -a";
+    let host = Host::new("desk");
+    host.open_to_others();
+    for folder in ["home", "run", "mnt"] {
+        std::os::unix::fs::chown(host.path(folder), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let program = host.path("bosr");
+    fs::copy(env!("CARGO_BIN_EXE_bosr"), &program).unwrap();
+    let open_device = "mount -t tmpfs none /mnt && mknod -m 666 /mnt/fuse c 10 229 && mount --bind /mnt/fuse /dev/fuse \
+        && cd / && exec setpriv --reuid=65534 --regid=65534 --clear-groups sh -eu -c \"$0\" \"$1\"";
+    let work = "bosr=$HOME/../bosr; mnt=$HOME/../mnt
+        did() { cd $1; echo \"$acts\" | tr '+' '\\n' | while read -r act; do test \"$act\" || continue
+            said=$(sh -c \"$act\" 2> /dev/null < /dev/null) && ok=yes || ok=no; echo \"$act: $ok $said\"; done; cd /; }
+        acts=$0; mkdir $HOME/plain; did $HOME/plain > $HOME/plain.txt
+        $bosr init --key-file $HOME/key
+        $bosr mount $mnt; did $mnt > $HOME/vault.txt; grep \" $(realpath $mnt) \" /proc/self/mounts > $HOME/mounts; $bosr unmount $mnt";
+    run(host.command("unshare").args(["-m", "sh", "-c", open_device, work, acts]));
+    let read = |name| fs::read_to_string(host.path("home").join(name)).unwrap();
+    assert!(!read("mounts").contains("default_permissions"), "nobody else can come in");
+    let (plain, vault) = (read("plain.txt"), read("vault.txt"));
+    let differ: Vec<_> = plain.lines().zip(vault.lines()).filter(|(plain, vault)| plain != vault).collect();
+    assert!(differ.is_empty() && plain.lines().count() == vault.lines().count(), "{differ:#?}");
+    assert!(plain.contains("rm -f d/f: no") && plain.contains("echo x >> d/f: no"), "{plain}");
 }
 
 /// The helper that mount(8) calls for a line of fstab.

@@ -20,8 +20,8 @@ use crate::translate::{XattrWay, kind_of_mode, set_time, timestamp};
 use crate::watch::Watch;
 use crate::{
     Allocate, Answer, Caller, DirectoryPlusReply, DirectoryReply, Filesystem, Handle, Inode, NewNode,
-    OpenFlags, Permissions, Range, Rename, Reply, Seek, SetAttributes, SetXattr, Span, Write, invalidate,
-    options,
+    OpenFlags, Permissions, Range, Rename, Reply, Seek, SetAttributes, SetXattr, Span, Wanted, Write,
+    invalidate, options,
 };
 
 /// A filesystem as fuser wants it.
@@ -80,7 +80,7 @@ fn span(number: INodeNo, at: FileHandle, offset: u64) -> Span {
     Span { inode: inode(number), handle: handle(at), offset }
 }
 
-/// A batch of forgets arrives here one by one. `destroy`, `access`, `flush`, locks, `bmap`, `ioctl` and `poll` stay as fuser has them or are
+/// A batch of forgets arrives here one by one. `destroy`, `flush`, locks, `bmap`, `ioctl` and `poll` stay as fuser has them or are
 /// answered "not implemented", after which the kernel does them alone and asks no more.
 impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
     fn init(&mut self, _request: &Request, kernel: &mut fuser::KernelConfig) -> io::Result<()> {
@@ -300,15 +300,10 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
         reply.error(fuser::Errno::ENOSYS);
     }
 
-    fn access(
-        &self,
-        _request: &Request,
-        _number: INodeNo,
-        _mask: fuser::AccessFlags,
-        reply: fuser::ReplyEmpty,
-    ) {
+    fn access(&self, request: &Request, number: INodeNo, mask: fuser::AccessFlags, reply: fuser::ReplyEmpty) {
         let _then = self.watch.after();
-        reply.error(fuser::Errno::ENOSYS);
+        let wanted = Wanted::from_bits(mask.bits());
+        self.filesystem.access(&caller(request), inode(number), wanted, unkept(reply));
     }
 
     fn fallocate(

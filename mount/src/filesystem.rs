@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use crate::reply::{Created, Data, Found, Offset, Opened, OpenedDirectory, Reply, Written, Xattr};
 use crate::{
     Allocate, Caller, DirectoryPlusReply, DirectoryReply, Entry, Error, Handle, Inode, NewNode, OpenFlags,
-    Permissions, Range, Rename, Seek, SetAttributes, SetXattr, Span, Statistics, Write,
+    Permissions, Range, Rename, Seek, SetAttributes, SetXattr, Span, Statistics, Wanted, Write,
 };
 
 /// A filesystem, called by the kernel through a [`Mount`](crate::Mount).
@@ -21,7 +21,11 @@ use crate::{
 /// directory, set-id bits that must go (`clear_set_id`), name lengths, and every check that must be atomic
 /// with the change.
 ///
-/// Not part of it, because the kernel does it alone: flock and POSIX locks, access(2). A flush at close is
+/// With [`MountOptions::kernel_checks`](crate::MountOptions::kernel_checks) off the kernel asks nothing before an
+/// operation, not even whether a directory on the way to a name that it knows may be passed through; it goes on
+/// checking sticky directories, privileges for special attributes, and that a file to be executed has an execute bit.
+///
+/// Not part of it, because the kernel does it alone: flock and POSIX locks. A flush at close is
 /// never asked for; an error that must be seen is returned by write or fsync.
 #[allow(unused_variables)]
 pub trait Filesystem: Send + Sync + 'static {
@@ -34,6 +38,12 @@ pub trait Filesystem: Send + Sync + 'static {
 
     /// The attributes of a file, perhaps of an open one.
     fn getattr(&self, caller: &Caller, inode: Inode, handle: Option<Handle>, reply: Reply<Entry>);
+
+    /// Whether the caller may do what is wanted: access(2), and chdir(2), which wants to pass through. Asked only where
+    /// the kernel does not check permissions itself.
+    fn access(&self, caller: &Caller, inode: Inode, wanted: Wanted, reply: Reply<()>) {
+        reply.fail(Error::NotImplemented);
+    }
 
     /// Changes attributes, all or none, and answers with what they are then.
     fn setattr(

@@ -27,6 +27,35 @@ impl Access {
     }
 }
 
+/// What someone wants to do with a file or a directory, as permissions count it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Wanted {
+    /// Read it, or list it.
+    pub read: bool,
+    /// Write to it, or change the names in it.
+    pub write: bool,
+    /// Execute it, or pass through it.
+    pub execute: bool,
+}
+
+impl Wanted {
+    /// The bits of access(2); others are ignored.
+    #[must_use]
+    pub const fn from_bits(bits: i32) -> Wanted {
+        Wanted {
+            read: bits & libc::R_OK != 0,
+            write: bits & libc::W_OK != 0,
+            execute: bits & libc::X_OK != 0,
+        }
+    }
+
+    /// As one digit of a mode.
+    #[must_use]
+    pub const fn digit(self) -> u16 {
+        (self.read as u16) << 2 | (self.write as u16) << 1 | self.execute as u16
+    }
+}
+
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OpenFlags {
@@ -42,10 +71,15 @@ pub struct OpenFlags {
     pub direct: bool,
     /// `O_SYNC` or `O_DSYNC`. The kernel follows each write with an fsync by itself.
     pub synchronous: bool,
+    /// The file is opened to be executed: asks for the right to do that, and not to read.
+    pub execute: bool,
     /// With `truncate`: an existing file's permissions become
     /// [`Permissions::without_set_id`](crate::Permissions::without_set_id).
     pub clear_set_id: bool,
 }
+
+/// `__FMODE_EXEC` of the kernel, which it passes on.
+const FMODE_EXEC: i32 = 0x20;
 
 impl OpenFlags {
     /// Flags from their bits, for a caller who may keep set-id bits or not.
@@ -67,6 +101,7 @@ impl OpenFlags {
             exclusive: has(libc::O_EXCL),
             direct: has(libc::O_DIRECT),
             synchronous: has(libc::O_DSYNC),
+            execute: has(FMODE_EXEC),
             clear_set_id: has(libc::O_TRUNC) && !keeps_set_id,
         })
     }
@@ -197,9 +232,18 @@ mod tests {
         assert_eq!(flags.access, Access::ReadWrite);
         assert!(flags.append && flags.truncate && flags.clear_set_id);
         assert!(!flags.exclusive && !flags.direct && !flags.synchronous);
+        assert!(!flags.execute && OpenFlags::from_bits(FMODE_EXEC, false).unwrap().execute);
         assert!(OpenFlags::from_bits(libc::O_SYNC, true).unwrap().synchronous);
         assert!(!OpenFlags::from_bits(libc::O_WRONLY | libc::O_TRUNC, true).unwrap().clear_set_id);
         assert_eq!(OpenFlags::from_bits(libc::O_ACCMODE, true), Err(Error::Invalid));
+    }
+
+    #[test]
+    fn what_is_wanted_is_a_digit_of_a_mode() {
+        assert_eq!(Wanted::from_bits(libc::F_OK).digit(), 0);
+        for digit in 0..8 {
+            assert_eq!(Wanted::from_bits(i32::from(digit)).digit(), digit);
+        }
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub use attributes::{
 pub use directory::{DirectoryPlusReply, DirectoryReply, Listed, ListedPlus};
 pub use error::Error;
 pub use filesystem::Filesystem;
-pub use flags::{Access, Allocate, OpenFlags, Rename, Seek, SetXattr};
+pub use flags::{Access, Allocate, OpenFlags, Rename, Seek, SetXattr, Wanted};
 pub use invalidate::{InvalidateError, Invalidator};
 pub use mount::{Ended, Mount};
 pub use options::MountOptions;

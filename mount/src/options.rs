@@ -54,12 +54,17 @@ pub struct MountOptions {
     pub execute: bool,
     /// A directory that has entries is mounted over; they are hidden until the mount ends.
     pub over_entries: bool,
+    /// The kernel checks permissions; without, the filesystem does
+    /// ([`Filesystem`](crate::Filesystem) says what). A check needs the attributes of directories, which the kernel
+    /// forgets with each change of a name in them: one more request for whatever is made, renamed or removed. Always so
+    /// with `allow_other`, as no request says to which groups its user belongs.
+    pub kernel_checks: bool,
     /// Threads that read requests.
     pub threads: NonZeroUsize,
 }
 
 impl Default for MountOptions {
-    /// For the mounting user alone, no set-id, no devices, an empty directory, one thread.
+    /// For the mounting user alone, no set-id, no devices, an empty directory, checks by the kernel, one thread.
     fn default() -> MountOptions {
         MountOptions {
             read_only: false,
@@ -69,6 +74,7 @@ impl Default for MountOptions {
             devices: false,
             execute: true,
             over_entries: false,
+            kernel_checks: true,
             threads: NonZeroUsize::MIN,
         }
     }
@@ -91,7 +97,6 @@ impl MountOptions {
             MountOption::FSName(NAME.to_owned()),
             // As an option of its own: fuser gives its `Subtype` to fusermount3 alone.
             MountOption::CUSTOM(format!("subtype={NAME}")),
-            MountOption::DefaultPermissions,
             pick(self.read_only, MountOption::RO, MountOption::RW),
             pick(self.set_id, MountOption::Suid, MountOption::NoSuid),
             pick(self.devices, MountOption::Dev, MountOption::NoDev),
@@ -99,6 +104,9 @@ impl MountOptions {
         ];
         if self.no_access_times {
             options.push(MountOption::NoAtime);
+        }
+        if self.kernel_checks || self.allow_other {
+            options.push(MountOption::DefaultPermissions);
         }
         let mut config = Config::default();
         config.mount_options = options;

@@ -41,6 +41,9 @@ impl Core {
             if patch != AttrPatch::default() {
                 core.set_patch(inode, &patch)?;
             }
+            if let Some(permissions) = changes.permissions {
+                core.permissions_changed(&facts, permissions);
+            }
             let node = facts.subject.node();
             core.times.changed(&node, core.now());
             if let Some(time) = changes.accessed {

@@ -17,6 +17,7 @@ use super::file::{File, Logging};
 use super::handles::Handles;
 use super::inodes::Inodes;
 use super::invalidations::Invalidations;
+use super::permissions::Checks;
 use super::readers::Readers;
 use super::recent::Recent;
 use super::syncer::Syncer;
@@ -64,6 +65,7 @@ pub(super) struct Core {
     pub(super) budget: Budget,
     pub(super) times: Times,
     pub(super) ownership: Ownership,
+    pub(super) checks: Checks,
     pub(super) workers: Workers,
     /// Folds files that were let go of: nobody waits for it.
     pub(super) folding: Workers,
@@ -74,7 +76,7 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(vault: Arc<Vault>, ownership: Ownership) -> std::io::Result<Core> {
+    pub(super) fn new(vault: Arc<Vault>, ownership: Ownership, checks: Checks) -> std::io::Result<Core> {
         Ok(Core {
             inodes: Mutex::new(Inodes::new()),
             handles: Handles::default(),
@@ -86,6 +88,7 @@ impl Core {
                 .local(times::RECORD)
                 .map_or_else(Times::default, |kept| Times::decode(&kept)),
             ownership,
+            checks,
             workers: Workers::start("bosr-work", 2)?,
             folding: Workers::lingering("bosr-fold", 1, FOLD_LINGER)?,
             syncer: Syncer::start(Arc::clone(&vault))?,

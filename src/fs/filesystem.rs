@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use bosr_mount::{
     Allocate, Caller, Created, Data, DirectoryPlusReply, DirectoryReply, Entry, Error, Filesystem, Found,
     Handle, Inode, NewNode, Offset, OpenFlags, Opened, OpenedDirectory, Permissions, Range, Rename, Reply,
-    Seek, SetAttributes, SetXattr, Span, Statistics, Write, Written, Xattr,
+    Seek, SetAttributes, SetXattr, Span, Statistics, Wanted, Write, Written, Xattr,
 };
 
 use super::MountedVault;
@@ -15,11 +15,21 @@ use super::handles::Handles;
 use crate::vault::Data as NodeData;
 use crate::vault::name::MAX_NAME;
 
+/// Goes on if the caller may, or fails the request.
+macro_rules! permitted {
+    ($checked:expr, $reply:ident) => {
+        if let Err(error) = $checked {
+            return $reply.fail(error);
+        }
+    };
+}
+
 impl Filesystem for MountedVault {
-    fn lookup(&self, _: &Caller, parent: Inode, name: &OsStr, reply: Reply<Found>) {
+    fn lookup(&self, caller: &Caller, parent: Inode, name: &OsStr, reply: Reply<Found>) {
         if self.beyond.has_name(parent, name) {
             return self.beyond.lookup(&self.core, parent, name, reply);
         }
+        permitted!(self.core.may_look_up(caller, parent), reply);
         reply.answer(self.core.lookup(parent, name));
     }
 
@@ -37,17 +47,25 @@ impl Filesystem for MountedVault {
         reply.answer(self.core.entry(inode));
     }
 
+    fn access(&self, caller: &Caller, inode: Inode, wanted: Wanted, reply: Reply<()>) {
+        if self.beyond.has(inode) {
+            return reply.answer(if wanted.write { Err(Error::ReadOnly) } else { Ok(()) });
+        }
+        reply.answer(self.core.may_access(caller, inode, wanted));
+    }
+
     fn setattr(
         &self,
-        _: &Caller,
+        caller: &Caller,
         inode: Inode,
-        _: Option<Handle>,
+        handle: Option<Handle>,
         changes: &SetAttributes,
         reply: Reply<Entry>,
     ) {
         if self.beyond.has(inode) {
             return reply.fail(Error::ReadOnly);
         }
+        permitted!(self.core.may_set(caller, inode, handle, changes), reply);
         self.core.set_attributes(inode, *changes, reply);
     }
 
@@ -62,6 +80,7 @@ impl Filesystem for MountedVault {
         if self.beyond.has_name(parent, name) {
             return reply.fail(Error::ReadOnly);
         }
+        permitted!(self.core.may_change(caller, parent), reply);
         self.core.make_special(*caller, (parent, name), node, reply);
     }
 
@@ -76,20 +95,23 @@ impl Filesystem for MountedVault {
         if self.beyond.has_name(parent, name) {
             return reply.fail(Error::ReadOnly);
         }
+        permitted!(self.core.may_change(caller, parent), reply);
         self.core.make(*caller, (parent, name), permissions, None, reply);
     }
 
-    fn unlink(&self, _: &Caller, parent: Inode, name: &OsStr, reply: Reply<()>) {
+    fn unlink(&self, caller: &Caller, parent: Inode, name: &OsStr, reply: Reply<()>) {
         if self.beyond.has_name(parent, name) {
             return reply.fail(Error::ReadOnly);
         }
+        permitted!(self.core.may_change(caller, parent), reply);
         self.core.remove_name(parent, name, reply);
     }
 
-    fn rmdir(&self, _: &Caller, parent: Inode, name: &OsStr, reply: Reply<()>) {
+    fn rmdir(&self, caller: &Caller, parent: Inode, name: &OsStr, reply: Reply<()>) {
         if self.beyond.has_name(parent, name) {
             return reply.fail(Error::ReadOnly);
         }
+        permitted!(self.core.may_change(caller, parent), reply);
         self.core.remove_directory(parent, name, reply);
     }
 
@@ -97,6 +119,7 @@ impl Filesystem for MountedVault {
         if self.beyond.has_name(parent, name) {
             return reply.fail(Error::ReadOnly);
         }
+        permitted!(self.core.may_change(caller, parent), reply);
         let data = Some(NodeData::Target(target.as_bytes().to_vec()));
         self.core.make(*caller, (parent, name), Permissions::from_mode(0o777), data, reply);
     }
@@ -114,13 +137,16 @@ impl Filesystem for MountedVault {
         if self.beyond.has_name(parent, name) || self.beyond.has_name(new_parent, new_name) {
             return reply.fail(Error::ReadOnly);
         }
+        let exchanges = how == Rename::Exchange;
+        permitted!(self.core.may_rename(caller, (parent, name), (new_parent, new_name), exchanges), reply);
         self.core.rename_name(caller, (parent, name), (new_parent, new_name), how, reply);
     }
 
-    fn link(&self, _: &Caller, inode: Inode, parent: Inode, name: &OsStr, reply: Reply<Found>) {
+    fn link(&self, caller: &Caller, inode: Inode, parent: Inode, name: &OsStr, reply: Reply<Found>) {
         if self.beyond.has_name(parent, name) || self.beyond.has(inode) {
             return reply.fail(Error::ReadOnly);
         }
+        permitted!(self.core.may_change(caller, parent), reply);
         self.core.add_name(inode, (parent, name), reply);
     }
 
@@ -128,6 +154,7 @@ impl Filesystem for MountedVault {
         if self.beyond.has(inode) {
             return self.beyond.open(&self.core, inode, flags, reply);
         }
+        permitted!(self.core.may_open(caller, inode, flags), reply);
         self.core.open(*caller, inode, flags, reply);
     }
 
@@ -143,6 +170,7 @@ impl Filesystem for MountedVault {
         if self.beyond.has_name(parent, name) {
             return reply.fail(Error::ReadOnly);
         }
+        permitted!(self.core.may_change(caller, parent), reply);
         self.core.create_and_open(*caller, (parent, name), permissions, flags, reply);
     }
 
@@ -192,7 +220,10 @@ impl Filesystem for MountedVault {
         }
     }
 
-    fn opendir(&self, _: &Caller, _: Inode, reply: Reply<OpenedDirectory>) {
+    fn opendir(&self, caller: &Caller, inode: Inode, reply: Reply<OpenedDirectory>) {
+        if !self.beyond.has(inode) {
+            permitted!(self.core.may_list(caller, inode), reply);
+        }
         reply.ok(OpenedDirectory { handle: Handles::DIRECTORY, cache: false });
     }
 
@@ -203,11 +234,11 @@ impl Filesystem for MountedVault {
         self.core.list(inode, cookie, reply);
     }
 
-    fn readdirplus(&self, _: &Caller, inode: Inode, _: Handle, cookie: u64, reply: DirectoryPlusReply) {
+    fn readdirplus(&self, caller: &Caller, inode: Inode, _: Handle, cookie: u64, reply: DirectoryPlusReply) {
         if self.beyond.has(inode) {
             return self.beyond.list_plus(&self.core, inode, cookie, reply);
         }
-        self.core.list_plus(inode, cookie, reply);
+        self.core.list_plus(caller, inode, cookie, reply);
     }
 
     fn releasedir(&self, _: Inode, _: Handle, reply: Reply<()>) {
@@ -224,7 +255,7 @@ impl Filesystem for MountedVault {
 
     fn setxattr(
         &self,
-        _: &Caller,
+        caller: &Caller,
         inode: Inode,
         name: &OsStr,
         value: &[u8],
@@ -234,13 +265,15 @@ impl Filesystem for MountedVault {
         if self.beyond.has(inode) {
             return reply.fail(Error::ReadOnly);
         }
+        permitted!(self.core.may_use_attribute(caller, inode, name, true), reply);
         self.core.set_xattr(inode, name, value, how, reply);
     }
 
-    fn getxattr(&self, _: &Caller, inode: Inode, name: &OsStr, reply: Reply<Xattr>) {
+    fn getxattr(&self, caller: &Caller, inode: Inode, name: &OsStr, reply: Reply<Xattr>) {
         if self.beyond.has(inode) {
             return self.beyond.xattr(&self.core, inode, name, reply);
         }
+        permitted!(self.core.may_use_attribute(caller, inode, name, false), reply);
         reply.answer(self.core.xattr(inode, name).map_err(posix));
     }
 
@@ -251,10 +284,11 @@ impl Filesystem for MountedVault {
         reply.answer(self.core.xattrs(inode).map_err(posix));
     }
 
-    fn removexattr(&self, _: &Caller, inode: Inode, name: &OsStr, reply: Reply<()>) {
+    fn removexattr(&self, caller: &Caller, inode: Inode, name: &OsStr, reply: Reply<()>) {
         if self.beyond.has(inode) {
             return reply.fail(Error::ReadOnly);
         }
+        permitted!(self.core.may_use_attribute(caller, inode, name, true), reply);
         self.core.remove_xattr(inode, name, reply);
     }
 }

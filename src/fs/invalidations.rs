@@ -21,6 +21,9 @@ use crate::vault::{ChangeSet, Changes, Name, NodeId};
 /// Names collected before everything is invalidated in their place.
 const MOST_NAMES: usize = 100_000;
 
+/// Names of a directory taken from the tree in one look.
+const BATCH: usize = 256;
+
 /// Names that an operation of the kernel's own is about: two of a rename, each by its directory and that
 /// directory's front.
 const OWN_NAMES: usize = 4;
@@ -43,17 +46,20 @@ struct Pending {
 pub(super) struct What {
     names: BTreeSet<(NodeId, Name)>,
     nodes: BTreeSet<NodeId>,
+    /// Directories whose names the kernel is to ask for again, though none of them changed.
+    closed: BTreeSet<NodeId>,
     everything: bool,
 }
 
 impl What {
     fn is_empty(&self) -> bool {
-        self.names.is_empty() && self.nodes.is_empty() && !self.everything
+        self.names.is_empty() && self.nodes.is_empty() && self.closed.is_empty() && !self.everything
     }
 
     fn add(&mut self, more: What) {
         self.names.extend(more.names);
         self.nodes.extend(more.nodes);
+        self.closed.extend(more.closed);
         self.everything |= more.everything || self.names.len() > MOST_NAMES;
         if self.everything {
             self.names.clear();
@@ -68,6 +74,7 @@ impl Changes for Invalidations {
             names: changes.names.clone(),
             nodes: changes.nodes.clone(),
             everything: changes.everything,
+            ..What::default()
         });
     }
 }
@@ -77,9 +84,14 @@ impl Invalidations {
     pub(super) fn besides(&self, touched: &Touched) -> Option<What> {
         (touched.everything || touched.names.len() > OWN_NAMES).then(|| What {
             names: touched.names.clone(),
-            nodes: BTreeSet::new(),
             everything: touched.everything,
+            ..What::default()
         })
+    }
+
+    /// A directory may not be passed through any more by someone.
+    pub(super) fn closed(&self, dir: NodeId) {
+        self.push(What { closed: BTreeSet::from([dir]), ..What::default() });
     }
 
     /// Adds to what the kernel is to be told.
@@ -128,7 +140,20 @@ fn tell(core: &Core, kernel: &Invalidator, what: &What) -> Result<(), Invalidate
     for node in &what.nodes {
         tell_node(core, kernel, node)?;
     }
-    Ok(())
+    what.closed.iter().try_for_each(|dir| tell_names_in(core, kernel, dir))
+}
+
+/// Every name in a directory.
+fn tell_names_in(core: &Core, kernel: &Invalidator, dir: &NodeId) -> Result<(), InvalidateError> {
+    let mut cookie = 0;
+    loop {
+        let listed = core.vault.read(|tree| tree.scene().list(dir, cookie, BATCH)).unwrap_or_default();
+        let Some(last) = listed.last() else { return Ok(()) };
+        cookie = last.cookie;
+        for line in &listed {
+            tell_name(core, kernel, dir, &line.name)?;
+        }
+    }
 }
 
 /// A directory was changed when its names were, unless its time came along.

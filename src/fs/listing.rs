@@ -2,8 +2,9 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
 
-use bosr_mount::{DirectoryPlusReply, DirectoryReply, Entry, Error, Inode};
+use bosr_mount::{Caller, DirectoryPlusReply, DirectoryReply, Entry, Error, Inode};
 
 use super::core::{Core, LIFETIME};
 use super::errors::posix;
@@ -34,11 +35,18 @@ impl Core {
         }
     }
 
-    /// Lists names, and looks each up.
-    pub(super) fn list_plus(&self, inode: Inode, cookie: u64, mut reply: DirectoryPlusReply) {
+    /// Lists names, and looks each up. What the caller could not look up one by one, the kernel may not keep.
+    pub(super) fn list_plus(
+        &self,
+        caller: &Caller,
+        inode: Inode,
+        cookie: u64,
+        mut reply: DirectoryPlusReply,
+    ) {
+        let lifetime = self.may_look_up(caller, inode).map_or(Duration::ZERO, |()| LIFETIME);
         let listed = self.lines(inode, cookie, |core, name, cookie, line| match line {
             Some((facts, tree)) => {
-                let entry = facts.look_up(core, tree);
+                let entry = Entry { lifetime, ..facts.look_up(core, tree) };
                 let fits = reply.add(name, cookie, &entry);
                 if !fits {
                     core.inodes.lock().forget(entry.attributes.inode, 1);

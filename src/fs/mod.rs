@@ -26,6 +26,7 @@ mod invalidations;
 mod layers;
 mod listing;
 mod names;
+mod permissions;
 mod readers;
 mod recent;
 mod renames;
@@ -45,6 +46,7 @@ use self::beyond::Beyond;
 use self::core::Core;
 pub use self::core::Ownership;
 use self::fold::Folds;
+pub use self::permissions::Checks;
 use crate::vault::{FoldSource, Result, Vault};
 
 /// A vault as a filesystem. One for each vault: it holds what was written and is in no version yet.
@@ -60,8 +62,12 @@ impl MountedVault {
     ///
     /// # Errors
     /// When the system gives no more threads.
-    pub fn new(vault: Arc<Vault>, ownership: Ownership) -> std::io::Result<Arc<MountedVault>> {
-        let core = Arc::new(Core::new(Arc::clone(&vault), ownership)?);
+    pub fn new(
+        vault: Arc<Vault>,
+        ownership: Ownership,
+        checks: Checks,
+    ) -> std::io::Result<Arc<MountedVault>> {
+        let core = Arc::new(Core::new(Arc::clone(&vault), ownership, checks)?);
         core.set_origin(vault.subscribe(core.invalidations.clone()));
         vault.set_fold_source(Some(Arc::new(Folds(Arc::downgrade(&core)))));
         let beyond = Arc::new(Beyond::start(core.now())?);

@@ -44,6 +44,7 @@ fn flags(truncate: bool, exclusive: bool) -> OpenFlags {
         exclusive,
         direct: false,
         synchronous: false,
+        execute: false,
         clear_set_id: false,
     }
 }

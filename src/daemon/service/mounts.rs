@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::super::api::MountRequest;
 use super::super::error::{DaemonError, MountTrouble, chain};
 use super::super::lease::{Lease, LeaseKind};
-use super::super::mount_options::{self, HowMounted};
+use super::super::mount_options::{self, HowMounted, Mounter};
 use super::{Service, blocking};
 use crate::fs::MountedVault;
 use crate::vault::Vault;
@@ -137,8 +137,7 @@ impl Service {
     /// Mounts the vault; returns when the mount is ready.
     pub async fn mount(self: &Arc<Self>, request: MountRequest) -> Result<(), DaemonError> {
         let MountRequest { dir, options } = request;
-        let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
-        let how = mount_options::parse(&options, uid, gid).map_err(|option| DaemonError::Mount {
+        let how = mount_options::parse(&options, &Mounter::this()).map_err(|option| DaemonError::Mount {
             dir: dir.clone(),
             trouble: MountTrouble::UnknownOption,
             causes: vec![format!("there is no mount option {option}")],
@@ -232,7 +231,7 @@ fn start(
         trouble: MountTrouble::Other,
         causes: chain(&error),
     };
-    let filesystem = MountedVault::new(vault.clone(), how.ownership).map_err(system)?;
+    let filesystem = MountedVault::new(vault.clone(), how.ownership, how.checks.clone()).map_err(system)?;
     let mount = Mount::start(filesystem.clone(), place, &how.kernel).map_err(|error| {
         let _ = filesystem.close();
         mount_error(place, &error)
