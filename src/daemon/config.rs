@@ -10,6 +10,8 @@
 //! mounts = [{ dir = "/home/me/Vault", options = "noatime" }]
 //! upload-limit = "2MB/s"
 //! download-limit = "10MB/s"
+//! first = ["Documents", "Photos/2026"]
+//! last = ["Videos"]
 //! ```
 //!
 //! A key this build does not know is an error that names it: a misspelt option must not be silently off.
@@ -19,8 +21,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::Error;
 
 use super::paths::{Paths, VaultRef};
+use super::places::{Places, priorities};
 use super::rate::Rate;
 use crate::ambient::files;
 
@@ -64,6 +68,12 @@ pub struct VaultConfig {
     pub upload_limit: Option<Rate>,
     /// How fast data may come from all peers together.
     pub download_limit: Option<Rate>,
+    /// What is asked of peers before the rest.
+    #[serde(default)]
+    pub first: Places,
+    /// What is asked of peers when there is nothing else left.
+    #[serde(default)]
+    pub last: Places,
 }
 
 /// A place where `mirord` mounts a vault.
@@ -106,7 +116,12 @@ impl Config {
     }
 
     fn parse(text: &str) -> Result<Self, toml::de::Error> {
-        toml::from_str(text)
+        let config: Config = toml::from_str(text)?;
+        for (name, vault) in &config.vaults {
+            let clash = |reason| toml::de::Error::custom(format!("vaults.{name}: {reason}"));
+            priorities(&vault.first, &vault.last).map_err(clash)?;
+        }
+        Ok(config)
     }
 
     /// The name and settings that hold for `vault`. A store that is named by its folder has the settings of
@@ -181,6 +196,7 @@ mod tests {
     fn every_setting_is_read() {
         let text = "[vaults.work]\nstore = '/s'\nkey-file = '/k'\nlisten = 'off'\ndiscovery = false\nfollow = false\n\
                     upload-limit = '2MB/s'\ndownload-limit = '500 kB'\n\
+                    first = ['a', 'b/c']\nlast = ['d']\n\
                     peers = { nas = 'nas:1' }\nmounts = [{ dir = '/m', options = 'ro' }]\n";
         let work = Config::parse(text).unwrap().vaults.remove("work").unwrap();
         assert_eq!(work.store.as_deref(), Some(Path::new("/s")));
@@ -188,6 +204,7 @@ mod tests {
         assert_eq!(work.listen.as_deref(), Some("off"));
         assert_eq!((work.discovery, work.follow), (Some(false), Some(false)));
         assert_eq!((work.upload_limit, work.download_limit), (Some(Rate(2_000_000)), Some(Rate(500_000))));
+        assert_eq!((work.first, work.last), ("a:b/c".parse().unwrap(), "d".parse().unwrap()));
         assert_eq!(work.peers.get("nas").map(String::as_str), Some("nas:1"));
         assert_eq!(work.mounts.first().map(|m| m.dir.as_path()), Some(Path::new("/m")));
     }
@@ -200,6 +217,20 @@ mod tests {
         let message = Config::load(&file).unwrap_err().to_string();
         assert!(message.contains("keyfile") && message.contains("line 3"), "{message}");
         assert!(!message.contains('\n'));
+    }
+
+    #[test]
+    fn places_that_cannot_come_first_or_last_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        let refused = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            Config::load(&file).unwrap_err().to_string()
+        };
+        let message = refused("[vaults.a]\nfirst = ['x', 'y/../z']\n");
+        assert!(message.contains("`y/../z`") && message.contains("line 2"), "{message}");
+        let message = refused("[vaults.a]\nfirst = ['x']\nlast = ['/x']\n");
+        assert!(message.contains("vaults.a") && message.contains("`/x`"), "{message}");
     }
 
     #[test]

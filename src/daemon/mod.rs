@@ -29,6 +29,7 @@ pub mod notify;
 pub mod opening;
 pub mod owner;
 pub mod paths;
+pub mod places;
 pub mod query;
 pub mod rate;
 pub mod reach;

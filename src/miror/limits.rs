@@ -30,6 +30,10 @@ pub const IDS: usize = 1024;
 pub const WANTS_OPEN: usize = 4096;
 /// Of these kept free for reads that wait in a mount.
 pub const WANTS_RESERVED: usize = 512;
+/// Bytes of content asked for by WANT and not here, as far as they can be told: they fill the largest window.
+pub const WANTED: u64 = WINDOW_MOST;
+/// Bytes of a chunk of a large file, commonly.
+pub const COMMON: u64 = 256 * 1024;
 /// Ranges in one ACCEPT or ACK.
 pub const RANGES: usize = 2048;
 /// Recent commits named in HELLO.

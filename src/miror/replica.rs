@@ -12,6 +12,7 @@
 use super::message::{Offered, Seen, Tip};
 use super::session_log::{LogId, Recalled, Record};
 use crate::crypto::{DevicePublic, ObjectId, ObjectKind, SealedObject, SessionWrapKey};
+use crate::vault::Absent;
 
 /// The state of a replica as it may be told to peers: durable, and its stamps recorded as offered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,9 @@ pub struct Reference {
 pub enum Presence {
     /// Nothing.
     Absent,
+    /// Nothing, and it is content that this replica asks for in an order of its own, once it knows which files it
+    /// is of.
+    InTurn,
     /// The object, but perhaps not all below it: these are its trie and list children.
     Present(Vec<Reference>),
     /// The object and all structure below it; for a chunk, the object.
@@ -115,7 +119,7 @@ pub enum Request {
     /// [`Replica::missing`].
     Missing {
         /// Where the last page ended.
-        after: Option<ObjectId>,
+        after: Option<Absent>,
     },
     /// [`Replica::note_shared`].
     NoteShared(Tip),
@@ -143,8 +147,8 @@ pub enum Answer {
     Synced,
     /// To `Merge`: the state now; all that was stored before the request is durable.
     Merged(Announcement),
-    /// To `Missing`, by id, with the length of the content if known (else 0).
-    Missing(Vec<(ObjectId, u32)>),
+    /// To `Missing`.
+    Missing(Vec<Absent>),
     /// To `NoteShared` and `Log`.
     Noted,
     /// To `Recall`, in order; None for what there is no (whole) log of.
@@ -217,8 +221,8 @@ pub trait Replica: Send + Sync {
         settled: &[ObjectId],
     ) -> Result<Announcement, ReplicaError>;
 
-    /// Contents of the current state that are not here, in the order of their ids, after `after`.
-    fn missing(&self, after: Option<&ObjectId>, limit: usize) -> Result<Vec<(ObjectId, u32)>, ReplicaError>;
+    /// Contents of the current state that are not here, in the order in which to ask for them, after `after`.
+    fn missing(&self, after: Option<&Absent>, limit: usize) -> Result<Vec<Absent>, ReplicaError>;
 
     /// Remembers that `peer` holds `tip` as its own state.
     fn note_shared(&self, peer: &DevicePublic, tip: &Tip) -> Result<(), ReplicaError>;

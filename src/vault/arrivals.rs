@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use super::changes::{ChangeSet, Origin};
 use super::contents::MAX_CHUNK;
 use super::error::Result;
-use super::missing::{Shown, Version, Wait, WaitingNumbers};
+use super::missing::{Absent, Shown, Turn, Version, Wait, WaitingNumbers};
 use super::publish::NodeState;
 use super::vault::Vault;
 use super::view::Touched;
@@ -73,8 +73,9 @@ impl Vault {
         self.waiting.lock().numbers()
     }
 
-    /// Up to `limit` absent objects that the tree's files need, by id, after `after`.
-    pub fn missing(&self, after: Option<&ObjectId>, limit: usize) -> Vec<ObjectId> {
+    /// Up to `limit` absent objects that the tree's files need, in the order in which to ask for them, after
+    /// `after`.
+    pub fn missing(&self, after: Option<&Absent>, limit: usize) -> Vec<Absent> {
         self.waiting.lock().wanted(after, limit)
     }
 
@@ -146,14 +147,11 @@ impl Vault {
 
     /// After a merge: looks again at what may have changed while it was made.
     pub(super) fn waits_began(&self, arrivals: u64, changes: &[(NodeId, NodeState)]) -> Result<()> {
-        let mut again = BTreeSet::new();
-        {
-            let waiting = self.waiting.lock();
-            if waiting.is_empty() {
-                return Ok(());
-            }
-            again.extend(changes.iter().flat_map(|(id, _)| waiting.of_node(id)));
+        let mut again = self.waiting_of(changes.iter().map(|(id, _)| *id));
+        if again.is_empty() {
+            return Ok(());
         }
+        self.rank(&again);
         if self.arrivals.load(Ordering::SeqCst) == arrivals {
             again.retain(|version| !self.is_shown(version).unwrap_or(true));
         }
@@ -162,16 +160,23 @@ impl Vault {
 
     /// After local operations on `nodes`: versions that are shown no more need not come.
     pub(super) fn review_nodes(&self, nodes: impl Iterator<Item = NodeId>) {
-        let versions: BTreeSet<Version> = {
-            let waiting = self.waiting.lock();
-            if waiting.is_empty() {
-                return;
-            }
-            nodes.flat_map(|node| waiting.of_node(&node)).collect()
-        };
-        let gone = versions.into_iter().filter(|version| !self.is_shown(version).unwrap_or(true)).collect();
-        if let Err(error) = self.review(&gone) {
+        let mut versions = self.waiting_of(nodes);
+        if versions.is_empty() {
+            return;
+        }
+        self.rank(&versions);
+        versions.retain(|version| !self.is_shown(version).unwrap_or(true));
+        if let Err(error) = self.review(&versions) {
             tracing::warn!(%error, "what files wait for is not up to date; reopening mends it");
+        }
+    }
+
+    /// The versions of these nodes that wait.
+    fn waiting_of(&self, nodes: impl Iterator<Item = NodeId>) -> BTreeSet<Version> {
+        let waiting = self.waiting.lock();
+        match waiting.is_empty() {
+            true => BTreeSet::new(),
+            false => nodes.flat_map(|node| waiting.of_node(&node)).collect(),
         }
     }
 
@@ -204,7 +209,7 @@ impl Vault {
                 continue;
             }
             if let Some(old) = waiting.stop(version) {
-                waiting.wait(*version, Wait { shown: old.shown, ..wait });
+                waiting.wait(*version, Wait { shown: old.shown, turn: old.turn, ..wait });
             }
             return Ok(false);
         }
@@ -243,7 +248,8 @@ impl Vault {
         let missing: BTreeSet<ObjectId> = self.missing_of(content)?.into_iter().collect();
         // A chunk's length stands in its list; its bound serves for a number that people look at.
         let bytes = content.len().min(missing.len() as u64 * MAX_CHUNK as u64);
-        Ok((!missing.is_empty()).then_some(Wait { shown: None, missing, bytes }))
+        let turn = Turn { len: content.len(), ..Turn::default() };
+        Ok((!missing.is_empty()).then_some(Wait { shown: None, missing, bytes, turn }))
     }
 }
 

@@ -161,6 +161,7 @@ impl Vault {
             state: RwLock::new(State { tree, head }),
             journal,
             waiting: Mutex::new(Waiting::default()),
+            priorities: RwLock::default(),
             arrivals: AtomicU64::new(0),
             reads: Mutex::new(PendingReads::default()),
             offered: Mutex::new(offered),

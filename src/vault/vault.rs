@@ -8,10 +8,11 @@
 //! # Locks, in the order they may be taken
 //! 0. `stored_view`: the rows in the database go from commit to commit, one at a time.
 //! 1. `publishing`: one commit or merge at a time. Held over disk waits.
-//! 2. `state`: the tree and the head.
-//! 3. locks of callers below the tree (open files).
-//! 4. the journal's, then the store's own.
-//! 5. `waiting`, `reads`, `timing`, subscribers: held for a few instructions, nothing is taken under them.
+//! 2. `priorities`: shared while waiting files are given their ranks.
+//! 3. `state`: the tree and the head.
+//! 4. locks of callers below the tree (open files).
+//! 5. the journal's, then the store's own.
+//! 6. `waiting`, `reads`, `timing`, subscribers: held for a few instructions, nothing is taken under them.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -32,7 +33,7 @@ use super::reads::{Fetch, PendingReads};
 use super::records::Identity;
 use super::schedule::Schedule;
 use super::stored_view::StoredRows;
-use super::{Context, Draw, Outcome, ReplicaId, Tree};
+use super::{Context, Draw, Outcome, Priorities, ReplicaId, Tree};
 use crate::ambient::{Ambient, random};
 use crate::crypto::{DevicePublic, ObjectId};
 use crate::store::Store;
@@ -84,6 +85,8 @@ pub struct Vault {
     pub(super) state: RwLock<State>,
     pub(super) journal: Journal,
     pub(super) waiting: Mutex<Waiting>,
+    /// What is asked for before the rest, and behind it.
+    pub(super) priorities: RwLock<Priorities>,
     /// How often objects were stored from outside.
     pub(super) arrivals: AtomicU64,
     pub(super) reads: Mutex<PendingReads>,

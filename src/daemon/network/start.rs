@@ -1,5 +1,7 @@
 //! Everything of an open vault that has to do with its peers, wired together.
 
+use std::fmt::Display;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use super::super::config::VaultConfig;
 use super::super::create::default_device;
 use super::super::error::DaemonError;
 use super::super::keys::VaultKeys;
+use super::super::places::{Places, priorities};
 use super::super::rate::Rate;
 use super::book::KnownPeers;
 use super::discovery::{self, Discovery, Nearby};
@@ -43,10 +46,33 @@ pub fn transports() -> Result<Transports, DaemonError> {
 /// What limits how fast data goes, whatever the configuration says.
 const LIMITS: [&str; 2] = ["BOSR_UPLOAD_LIMIT", "BOSR_DOWNLOAD_LIMIT"];
 
-/// A limit that the environment sets.
-fn limit_of(variable: &str) -> Result<Option<Rate>, DaemonError> {
-    let wrong = |reason| DaemonError::Setup { what: variable.to_owned(), causes: vec![reason] };
+/// What is asked for first, and last, whatever the configuration says.
+const PLACES: [&str; 2] = ["BOSR_FIRST", "BOSR_LAST"];
+
+/// A setting of the environment.
+fn set_in<T: FromStr<Err: Display>>(variable: &str) -> Result<Option<T>, DaemonError> {
+    let wrong = |why: T::Err| DaemonError::Setup { what: variable.to_owned(), causes: vec![why.to_string()] };
     std::env::var(variable).ok().map(|text| text.parse().map_err(wrong)).transpose()
+}
+
+/// Those settings of a vault that the environment may set as well, and then alone does.
+#[derive(Default)]
+struct Forced {
+    rates: [Option<Rate>; 2],
+    places: [Option<Places>; 2],
+}
+
+impl Forced {
+    fn read() -> Result<Self, DaemonError> {
+        let [upload, download] = LIMITS.map(set_in);
+        let [first, last] = PLACES.map(set_in::<Places>);
+        let places = [first?, last?];
+        if let [Some(first), Some(last)] = &places {
+            let clash = |reason| DaemonError::Setup { what: PLACES.join(", "), causes: vec![reason] };
+            priorities(first, last).map_err(clash)?;
+        }
+        Ok(Forced { rates: [upload?, download?], places })
+    }
 }
 
 /// The vault and its peers.
@@ -67,8 +93,7 @@ pub struct Network {
     pub listening: Arc<Listening>,
     /// What goes over the network.
     pub meter: Arc<Meter>,
-    /// Upload and download, where the environment says so.
-    forced: [Option<Rate>; 2],
+    forced: Forced,
     rates: Arc<Rates>,
     vault: Arc<Vault>,
     nearby: Nearby,
@@ -88,8 +113,8 @@ impl Network {
         let keys = Arc::new(VaultKeys::new(vault.store().clone(), disk.clone(), ambient.entropy.clone()));
         let inviter = Arc::new(VaultInviter::new(vault.clone(), keys.clone(), ambient.clone()));
         let rotation = Arc::new(Rotation::new(vault.clone(), keys.clone()));
-        let [up, down] = LIMITS.map(limit_of);
-        let forced = discovery::forced()?;
+        let discovers = discovery::forced()?;
+        let forced = Forced::read()?;
         let rates = Arc::new(Rates::default());
         let replicator = replicator(&vault, disk, &keys, inviter.clone(), rates.clone(), ambient.clone())?;
         let book = Arc::new(PeerBook::new(vault.clone()));
@@ -114,12 +139,12 @@ impl Network {
             replicator: replicator.clone(),
             peers: known,
             settings: settings.clone(),
-            forced,
+            forced: discovers,
             ambient,
         };
         let discovery = Discovery::start(parts, &nearby);
         let network = Network {
-            forced: [up?, down?],
+            forced,
             rates,
             replicator,
             inviter,
@@ -134,16 +159,23 @@ impl Network {
             discovery: Mutex::new(Some(discovery)),
             running: Mutex::new(Some((publisher, guard, acquaintances, roaming))),
         };
-        network.limit(&settings.lock());
+        network.configure(&settings.lock());
         Ok(network)
     }
 
-    /// Lets the limits of these settings hold from now on, unless the environment sets others.
-    pub fn limit(&self, settings: &VaultConfig) {
-        let [up, down] = self.forced;
+    /// Lets the limits and priorities of these settings hold from now on, unless the environment sets others.
+    pub fn configure(&self, settings: &VaultConfig) {
+        let Forced { rates: [up, down], places: [first, last] } = &self.forced;
         let limit = |rate: Option<Rate>| rate.map(|Rate(bytes)| bytes);
         self.rates.upload.limit(limit(up.or(settings.upload_limit)));
         self.rates.download.limit(limit(down.or(settings.download_limit)));
+        let (first, last) =
+            (first.as_ref().unwrap_or(&settings.first), last.as_ref().unwrap_or(&settings.last));
+        match priorities(first, last) {
+            Ok(priorities) => self.vault.set_priorities(priorities),
+            // One is the environment's and one the configuration's: each was right by itself.
+            Err(reason) => tracing::warn!(%reason, "what comes first and last stays as it was"),
+        }
     }
 
     /// Whether other devices may come: there is one, or there was when this one joined.

@@ -122,7 +122,7 @@ impl Service {
 
     /// Other settings from the configuration: they hold from now on.
     pub fn configure(&self, settings: VaultConfig) {
-        self.network.limit(&settings);
+        self.network.configure(&settings);
         *self.settings.lock() = settings;
     }
 

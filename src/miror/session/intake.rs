@@ -1,12 +1,13 @@
 //! Offers of the peer: which of their objects are wanted, and how far each offer has come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::codec::ranges;
 use super::super::limits;
 use super::super::message::{Offer, Offered, Range, Slot, Tip};
 use super::super::replica::{Presence, Reference};
 use super::super::session_log::Recalled;
+use super::early::Early;
 use super::error::SessionError;
 use super::inbox::Expectation;
 use super::walk::Walk;
@@ -21,7 +22,8 @@ enum State {
     Wanted,
     /// Stored, not durable.
     Stored,
-    /// Durable, or it was here before, or cannot be had of this peer.
+    /// Durable, or it was here before, or cannot be had of this peer; or it is asked for later, outside of the
+    /// offer.
     Settled,
 }
 
@@ -46,6 +48,11 @@ pub(super) struct InOffer {
     pub(super) logged: Option<[u8; 32]>,
     objects: u32,
     bytes: u64,
+    /// What may be on its way before the answer.
+    early_left: Early,
+    early: BTreeSet<u32>,
+    /// Some of its content is asked for outside of it.
+    pub(super) in_turn: bool,
     entries: Vec<(Offered, State)>,
     unknown: usize,
     structure_open: usize,
@@ -74,6 +81,7 @@ impl Intake {
         if offer.page.is_empty() != (offer.objects == 0) {
             return Err(SessionError::Protocol("empty page"));
         }
+        open.early.extend(open.early_left.pick(first, &offer.page));
         let sum: u64 = offer.page.iter().map(|entry| u64::from(entry.len)).sum();
         open.bytes = open.bytes.checked_sub(sum).ok_or(SessionError::Protocol("offer over its length"))?;
         for entry in offer.page {
@@ -144,6 +152,9 @@ impl InOffer {
             logged: None,
             objects: offer.objects,
             bytes: offer.bytes,
+            early_left: Early::new(limits::EARLY),
+            early: BTreeSet::new(),
+            in_turn: false,
             entries: Vec::new(),
             unknown: 0,
             structure_open: 0,
@@ -193,14 +204,22 @@ impl InOffer {
                 continue;
             }
             self.unknown -= 1;
-            if *presence == Presence::Absent && entry.len > 0 && !here(&entry.id) {
-                *state = State::Wanted;
-                wanted.push((index, entry));
-            } else {
-                *state = State::Settled;
-                let counter = self.counter(entry.kind);
-                *counter = counter.saturating_sub(1);
+            let absent = entry.len > 0 && !here(&entry.id);
+            match presence {
+                Presence::Absent | Presence::InTurn
+                    if absent && (*presence == Presence::Absent || self.early.contains(&index)) =>
+                {
+                    *state = State::Wanted;
+                    wanted.push((index, entry));
+                    continue;
+                }
+                _ => {
+                    *state = State::Settled;
+                    self.in_turn |= *presence == Presence::InTurn;
+                }
             }
+            let counter = self.counter(entry.kind);
+            *counter = counter.saturating_sub(1);
         }
         (ranges(wanted.iter().map(|(index, _)| *index)), wanted)
     }

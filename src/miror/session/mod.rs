@@ -15,6 +15,7 @@
 //! It does not promise that a peer's objects are what their ids say: the replica verifies them.
 
 mod conversation;
+mod early;
 mod error;
 mod inbox;
 mod intake;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::limits;
 use super::super::message::{Accept, Offer, Offered, Slot, Tip};
 use super::super::session_log::Recalled;
+use super::early::Early;
 use super::error::SessionError;
 use super::queue::{Class, Item};
 use crate::crypto::{ObjectId, ObjectKind};
@@ -30,7 +31,7 @@ pub(super) struct OutOffer {
     answered: BTreeSet<u32>,
     /// Places queued before their page was answered, rising.
     early: Vec<u32>,
-    early_left: u64,
+    early_left: Early,
 }
 
 #[derive(Debug, Default)]
@@ -79,7 +80,7 @@ impl Outgo {
             accepted: 0,
             answered: BTreeSet::new(),
             early: Vec::new(),
-            early_left: early,
+            early_left: Early::new(early),
         };
         self.offers.insert(number, offer);
         Ok(number)
@@ -107,7 +108,7 @@ impl Outgo {
             accepted: 0,
             answered: BTreeSet::new(),
             early: Vec::new(),
-            early_left: 0,
+            early_left: Early::new(0),
         };
         self.offers.insert(number, offer);
         Ok(true)
@@ -160,20 +161,11 @@ impl OutOffer {
     }
 
     fn early(&mut self, number: u32, first: u32, page: &[Offered]) -> Vec<(Class, Item)> {
-        let mut picked = Vec::new();
-        for structure in [true, false] {
-            for (index, entry) in (first..).zip(page) {
-                let cost = u64::from(entry.len) + limits::SLICE_OVERHEAD;
-                let fits = entry.len > 0 && cost <= self.early_left;
-                if fits && (entry.kind != ObjectKind::Chunk) == structure {
-                    self.early_left -= cost;
-                    self.early.push(index);
-                    picked.push(item(number, index, entry));
-                }
-            }
-        }
+        let picked = self.early_left.pick(first, page);
+        self.early.extend(&picked);
         self.early.sort_unstable();
-        picked
+        let entry = |index: u32| Some(item(number, index, page.get(index.checked_sub(first)? as usize)?));
+        picked.into_iter().filter_map(entry).collect()
     }
 
     /// The peer's answer to a page.

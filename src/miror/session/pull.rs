@@ -124,7 +124,10 @@ impl Session {
         self.adopt(ours);
         let Some(offer) = self.intake.offers.get_mut(&number) else { return };
         offer.stage = Stage::Content;
-        let (head, logged) = (offer.tip.commit, offer.logged);
+        let (head, logged, in_turn) = (offer.tip.commit, offer.logged, offer.in_turn);
+        if in_turn {
+            self.scan.restart();
+        }
         self.log_complete(logged, Done::Structure);
         self.merged.add(head);
         self.base = Some(head);
@@ -149,7 +152,7 @@ impl Session {
         let Some(offer) = intake.offers.get_mut(&number) else { return Ok(()) };
         let Stage::Walking(walk) = &mut offer.stage else { return Ok(()) };
         for absent in walk.examined(references, found, |id| inbox.has_stored(id))? {
-            wants.ask(Asked { id: absent.id, kind: Some(absent.kind), urgency: Urgency::Structure });
+            wants.ask(Asked { id: absent.id, kind: Some(absent.kind), urgency: Urgency::Structure, len: 0 });
         }
         Ok(())
     }

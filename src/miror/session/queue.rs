@@ -206,5 +206,5 @@ fn pick(lanes: &mut [Lane; 4], class: Class) -> &mut Lane {
 
 /// What an object may take in memory while its length is not known: a common chunk.
 fn reserved(item: &Item) -> u64 {
-    if item.len == 0 { 256 * 1024 } else { u64::from(item.len) }
+    if item.len == 0 { limits::COMMON } else { u64::from(item.len) }
 }

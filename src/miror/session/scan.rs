@@ -1,5 +1,6 @@
-//! Content that merged states name and this replica has not: asked for page by page, behind everything
-//! else. This is what makes an interrupted transfer of content go on, and what completes a walk.
+//! Content that merged states name and this replica has not: asked for page by page, in the order that the replica
+//! gives, behind everything else. This is what makes an interrupted transfer of content go on, what completes a
+//! walk, and how content comes that is to come in turn.
 
 use super::super::limits;
 use super::super::message::{Stage as Done, Urgency};
@@ -9,10 +10,11 @@ use super::io::{Event, Progress};
 use super::request::Why;
 use super::wants::Asked;
 use crate::crypto::{ObjectId, ObjectKind};
+use crate::vault::Absent;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Stage {
-    /// To begin, or to go on behind this id.
+    /// To begin, or to go on behind the last page.
     #[default]
     Due,
     /// The replica is asked.
@@ -24,9 +26,14 @@ enum Stage {
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     stage: Stage,
-    after: Option<ObjectId>,
+    after: Option<Absent>,
     /// Begin again when the page under way is in.
     again: bool,
+    /// Pages were seen before this one, and something on one of them was asked for.
+    paged: bool,
+    found: bool,
+    /// Begin again only when all that was asked for is here: it is to be seen that nothing was missed.
+    patient: bool,
     /// The peer was told that there is nothing more to ask for, and has heard nothing else since.
     quiet: bool,
     /// The progress last told of.
@@ -38,8 +45,26 @@ impl Scan {
         if self.stage == Stage::Asked {
             self.again = true;
         } else {
-            self.stage = Stage::Due;
-            self.after = None;
+            self.begin(false);
+        }
+    }
+
+    fn begin(&mut self, patient: bool) {
+        *self = Scan { stage: Stage::Due, after: None, paged: false, found: false, patient, ..*self };
+    }
+
+    /// A page was seen. What the user ranks anew meanwhile may come to stand on a page seen before: where there were
+    /// several, it is looked once more.
+    fn seen(&mut self, last: Option<Absent>, whole: bool, found: bool) {
+        self.found |= found;
+        match () {
+            () if std::mem::take(&mut self.again) => self.begin(false),
+            () if whole && self.paged && self.found => self.begin(true),
+            () if whole => self.stage = Stage::Done,
+            () => {
+                (self.stage, self.after) = (Stage::Due, last);
+                self.paged = true;
+            }
         }
     }
 
@@ -50,30 +75,33 @@ impl Scan {
 }
 
 impl Session {
-    /// Asks for the next page when the last one is nearly worked off and no structure is under way.
+    /// Asks for the next page when the last one is nearly worked off and no structure is under way; for the first
+    /// one at once: there may be something on it that comes before what was not asked for yet.
     pub(super) fn go_on_scanning(&mut self) {
         let due = self.scan.stage == Stage::Due && self.met && self.config.pull && !self.resume.is_waiting();
-        if due && !self.intake.is_gathering() && self.wants.backlog() < limits::MISSING / 4 {
+        let near = match self.scan.after {
+            None => !self.scan.patient || self.wants.is_empty(),
+            Some(_) => self.wants.backlog() < limits::MISSING / 4,
+        };
+        if due && near && !self.intake.is_gathering() {
             self.scan.stage = Stage::Asked;
             self.ask(Request::Missing { after: self.scan.after }, Why::Scan);
         }
     }
 
-    pub(super) fn on_missing(&mut self, mut list: Vec<(ObjectId, u32)>) {
-        self.scan.after = list.last().map(|(id, _)| *id);
-        self.scan.stage = if list.len() < limits::MISSING { Stage::Done } else { Stage::Due };
-        if std::mem::take(&mut self.scan.again) {
-            self.scan.stage = Stage::Due;
-            self.scan.after = None;
+    pub(super) fn on_missing(&mut self, list: Vec<Absent>) {
+        if self.scan.after.is_none() {
+            self.wants.forget_waiting();
         }
-        list.sort_by_key(|(_, len)| *len);
-        for (id, len) in list {
+        let (last, whole) = (list.last().copied(), list.len() < limits::MISSING);
+        let mut found = false;
+        for Absent { id, len, .. } in list {
             if !self.inbox.is_expected(&id) && !self.inbox.has_stored(&id) {
-                self.progress.to_receive_bytes += u64::from(len);
-                let kind = Some(ObjectKind::Chunk);
-                self.wants.ask(Asked { id, kind, urgency: Urgency::Content });
+                let (kind, urgency) = (Some(ObjectKind::Chunk), Urgency::Content);
+                found |= self.wants.ask(Asked { id, kind, urgency, len: len.min(limits::COMMON) });
             }
         }
+        self.scan.seen(last, whole, found);
     }
 
     /// Nothing more to ask for: all that the peer has is here and durable.

@@ -56,8 +56,8 @@ impl Walk {
             match presence {
                 Presence::Held => {}
                 Presence::Present(children) => self.descend(reference.id, children)?,
-                Presence::Absent if here(&reference.id) => self.frontier.push(reference),
-                Presence::Absent => {
+                Presence::Absent | Presence::InTurn if here(&reference.id) => self.frontier.push(reference),
+                Presence::Absent | Presence::InTurn => {
                     self.awaited.entry(reference.id).or_default().push(reference.clone());
                     absent.push(reference);
                 }

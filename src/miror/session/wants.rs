@@ -1,4 +1,6 @@
 //! Objects asked for by id: which wait to be asked, which are under way.
+//!
+//! Of content no more is under way than fills the window, so that what comes to be more urgent is not behind much.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -14,12 +16,16 @@ pub(super) struct Asked {
     /// What it must be, if known.
     pub(super) kind: Option<ObjectKind>,
     pub(super) urgency: Urgency,
+    /// Bytes it is likely to have; 0 for what is no content.
+    pub(super) len: u64,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Wants {
     next_tag: u32,
     open: HashMap<u32, Asked>,
+    /// The lengths of `open`.
+    open_bytes: u64,
     waiting: [VecDeque<Asked>; 3],
     /// What waits or is open, with the most urgent asking.
     asked: HashMap<ObjectId, Urgency>,
@@ -30,14 +36,14 @@ pub(super) struct Wants {
 }
 
 impl Wants {
-    /// Asks for an object unless that was done as urgently.
-    pub(super) fn ask(&mut self, asked: Asked) {
+    /// Asks for an object unless that was done as urgently. True if it is asked for now.
+    pub(super) fn ask(&mut self, asked: Asked) -> bool {
         let before = self.asked.get(&asked.id).copied();
         if before.is_some_and(|before| before <= asked.urgency) {
-            return;
+            return false;
         }
         if asked.urgency == Urgency::Content && self.gone.contains(&asked.id) {
-            return;
+            return false;
         }
         self.asked.insert(asked.id, asked.urgency);
         let [read, structure, content] = &mut self.waiting;
@@ -46,17 +52,18 @@ impl Wants {
             Urgency::Structure => structure.push_back(asked),
             Urgency::Content => content.push_back(asked),
         }
+        true
     }
 
     /// A read waits for the object.
     pub(super) fn read(&mut self, id: ObjectId) {
         self.readers.insert(id);
-        self.ask(Asked { id, kind: None, urgency: Urgency::Read });
+        self.ask(Asked { id, kind: None, urgency: Urgency::Read, len: 0 });
     }
 
     /// The next WANT to send, with the tags it uses.
     pub(super) fn next(&mut self) -> Result<Option<Want>, SessionError> {
-        let Wants { next_tag, open, waiting, .. } = self;
+        let Wants { next_tag, open, open_bytes, waiting, .. } = self;
         for queue in waiting {
             let Some(urgency) = queue.front().map(|asked| asked.urgency) else { continue };
             let limit = match urgency {
@@ -65,13 +72,15 @@ impl Wants {
             };
             let room = limit.saturating_sub(open.len()).min(limits::IDS);
             // Few large messages rather than many small: wait until a good part is answered.
-            if room == 0 || (urgency == Urgency::Content && room < limits::IDS / 2) {
+            let full = room < limits::IDS / 2 || *open_bytes > limits::WANTED / 4 * 3;
+            if room == 0 || (urgency == Urgency::Content && full) {
                 continue;
             }
             let first = *next_tag;
             let mut ids = Vec::new();
-            while ids.len() < room {
+            while ids.len() < room && (urgency != Urgency::Content || *open_bytes < limits::WANTED) {
                 let Some(asked) = queue.pop_front() else { break };
+                *open_bytes += asked.len;
                 open.insert(*next_tag, asked);
                 *next_tag = next_tag.checked_add(1).ok_or(SessionError::Exhausted)?;
                 ids.push(asked.id);
@@ -94,7 +103,7 @@ impl Wants {
     /// The object is here: closes the tag. True if a read waited.
     pub(super) fn arrived(&mut self, id: &ObjectId, tags: impl IntoIterator<Item = u32>) -> bool {
         for tag in tags {
-            self.open.remove(&tag);
+            self.close(tag);
         }
         self.asked.remove(id);
         self.gone.remove(id);
@@ -103,12 +112,28 @@ impl Wants {
 
     /// The peer has not got it: what was asked, and whether a read waited.
     pub(super) fn refused(&mut self, tag: u32) -> Option<(Asked, bool)> {
-        let asked = self.open.remove(&tag)?;
+        let asked = self.close(tag)?;
         if self.asked.get(&asked.id) == Some(&asked.urgency) {
             self.asked.remove(&asked.id);
         }
         self.gone.insert(asked.id);
         Some((asked, self.readers.remove(&asked.id)))
+    }
+
+    fn close(&mut self, tag: u32) -> Option<Asked> {
+        let asked = self.open.remove(&tag)?;
+        self.open_bytes = self.open_bytes.saturating_sub(asked.len);
+        Some(asked)
+    }
+
+    /// Drops the contents that wait to be asked for: they are found again, in the order of now.
+    pub(super) fn forget_waiting(&mut self) {
+        let [_, _, content] = &mut self.waiting;
+        for asked in content.drain(..) {
+            if self.asked.get(&asked.id) == Some(&Urgency::Content) {
+                self.asked.remove(&asked.id);
+            }
+        }
     }
 
     /// Ask again for what the peer had not got.

@@ -4,6 +4,7 @@ use super::oracle::Oracle;
 use super::replica::MemoryReplica;
 use super::rng::Rng;
 use crate::miror::replica::Replica;
+use crate::vault::Rank;
 
 /// A replica under test.
 pub trait Node: Sized {
@@ -44,8 +45,15 @@ pub trait Node: Sized {
 impl Node for MemoryReplica {
     type Oracle = Oracle;
 
-    fn start(number: u8, _: &mut Rng) -> Self {
-        MemoryReplica::new(number)
+    fn start(number: u8, rng: &mut Rng) -> Self {
+        let replica = MemoryReplica::new(number);
+        if rng.one_in(3) {
+            for key in 0..40_u32 {
+                let rank = [Rank::First, Rank::Usual, Rank::Last][rng.below(3) as usize];
+                replica.set_rank(key.wrapping_mul(0x9E37_79B1), rank);
+            }
+        }
+        replica
     }
 
     fn replica(&self) -> &dyn Replica {

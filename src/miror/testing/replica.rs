@@ -13,6 +13,7 @@ use crate::miror::limits;
 use crate::miror::message::{Offered, Seen, Stage, Tip};
 use crate::miror::replica::{Announcement, Meeting, Presence, Reference, Replica, ReplicaError, SessionKeys};
 use crate::miror::session_log::{LogId, Recalled, Record, Role};
+use crate::vault::{Absent, Rank};
 
 #[derive(Clone, Debug)]
 struct Object {
@@ -39,6 +40,7 @@ struct Inner {
     entries: Entries,
     context: Context,
     resent: u64,
+    ranks: BTreeMap<u32, Rank>,
     logs: BTreeMap<(DevicePublic, LogId), Vec<Record>>,
     logged: u64,
 }
@@ -55,6 +57,7 @@ impl MemoryReplica {
             entries: Entries::new(),
             context: Context::new(),
             resent: 0,
+            ranks: BTreeMap::new(),
             logs: BTreeMap::new(),
             logged: 0,
         };
@@ -84,6 +87,11 @@ impl MemoryReplica {
         let parent = inner.head;
         inner.commit(vec![parent]);
         (stamp, replaced.into_iter().map(|(stamp, _)| stamp).collect())
+    }
+
+    /// Content of `key` is asked for first, or last; of other keys, from now on, in turn.
+    pub fn set_rank(&self, key: u32, rank: Rank) {
+        self.0.lock().ranks.insert(key, rank);
     }
 
     /// Power fails: what was not durable is gone.
@@ -375,6 +383,7 @@ impl Replica for MemoryReplica {
     fn examine(&self, references: &[Reference]) -> Result<Vec<Presence>, ReplicaError> {
         let inner = self.0.lock();
         let look = |reference: &Reference| match inner.objects.get(&reference.id) {
+            None if reference.kind == ObjectKind::Chunk && !inner.ranks.is_empty() => Ok(Presence::InTurn),
             None => Ok(Presence::Absent),
             Some(object) if object.kind != reference.kind => Err(reject(&reference.id, "wrong kind")),
             Some(object) if object.provisional => Ok(Presence::Present(inner.children(reference, object)?)),
@@ -444,13 +453,19 @@ impl Replica for MemoryReplica {
         Ok(inner.announce())
     }
 
-    fn missing(&self, after: Option<&ObjectId>, limit: usize) -> Result<Vec<(ObjectId, u32)>, ReplicaError> {
+    fn missing(&self, after: Option<&Absent>, limit: usize) -> Result<Vec<Absent>, ReplicaError> {
         let inner = self.0.lock();
-        let contents = inner.entries.values().flatten().map(|(_, content)| content);
-        let chunks: BTreeSet<_> = contents.filter_map(|content| inner.chunks(content)).flatten().collect();
-        let missing = chunks.into_iter().filter(|id| !inner.objects.contains_key(id));
-        let page = missing.filter(|id| after.is_none_or(|after| id > after)).take(limit);
-        Ok(page.map(|id| (id, 0)).collect())
+        let mut ranks: BTreeMap<ObjectId, Rank> = BTreeMap::new();
+        for (key, versions) in &inner.entries {
+            let rank = inner.ranks.get(key).copied().unwrap_or_default();
+            for id in versions.iter().filter_map(|(_, content)| inner.chunks(content)).flatten() {
+                let known = ranks.entry(id).or_insert(rank);
+                *known = rank.min(*known);
+            }
+        }
+        let missing = ranks.into_iter().filter(|(id, _)| !inner.objects.contains_key(id));
+        let all: BTreeSet<_> = missing.map(|(id, rank)| Absent { rank, len: 0, id }).collect();
+        Ok(all.into_iter().filter(|one| after.is_none_or(|after| one > after)).take(limit).collect())
     }
 
     fn note_shared(&self, _: &DevicePublic, _: &Tip) -> Result<(), ReplicaError> {

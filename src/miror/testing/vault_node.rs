@@ -17,7 +17,7 @@ use crate::miror::vault_replica::VaultReplica;
 use crate::store::disk::fault::{FaultDisk, Loss};
 use crate::store::{Options, Store};
 use crate::vault::open::Life;
-use crate::vault::{Attr, Data, Found, Kind, Name, NodeId, Origin, Replace, Vault};
+use crate::vault::{Attr, Data, Found, Kind, Name, NodeId, Origin, Priorities, Rank, Replace, Vault};
 
 /// Names that are written to: few, so that replicas meet on them.
 const NAMES: u64 = 12;
@@ -81,6 +81,19 @@ fn options() -> Options {
         index_batch: 64,
         index_checkpoint: 64 << 10,
     }
+}
+
+/// A rank for about every other name.
+fn some_priorities(rng: &mut Rng) -> Priorities {
+    let mut priorities = Priorities::default();
+    for name in 0..NAMES {
+        if rng.one_in(2) {
+            let rank = if rng.one_in(2) { Rank::First } else { Rank::Last };
+            // Each name is ranked once.
+            let _ = priorities.put(&name.to_string(), rank);
+        }
+    }
+    priorities
 }
 
 impl VaultNode {
@@ -186,7 +199,11 @@ impl Node for VaultNode {
             0 => Vault::create(store, public, "first", ambient.clone()),
             _ => Vault::create_joining(store, public, ambient.clone()),
         };
-        Self::over(disk, keyring, ambient, clock, vault.unwrap_or_else(|error| panic!("{error}")))
+        let vault = vault.unwrap_or_else(|error| panic!("{error}"));
+        if rng.one_in(3) {
+            vault.set_priorities(some_priorities(rng));
+        }
+        Self::over(disk, keyring, ambient, clock, vault)
     }
 
     fn replica(&self) -> &dyn Replica {

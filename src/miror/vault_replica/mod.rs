@@ -21,7 +21,7 @@ use crate::store::disk::Disk;
 use crate::store::{Store, StoreError};
 use crate::trie::{Child, Inspected, Malformed, Prefix, inspect, inspect_anywhere};
 use crate::vault::contents::inspect_list;
-use crate::vault::{Commit, CommitId, Context, Head, NodeCodec, ReplicaId, Vault, VaultError};
+use crate::vault::{Absent, Commit, CommitId, Context, Head, NodeCodec, ReplicaId, Vault, VaultError};
 use provisional::Provisional;
 
 /// A vault as a replica.
@@ -160,7 +160,8 @@ impl VaultReplica {
 
     fn presence(&self, reference: &Reference) -> Result<Presence, ReplicaError> {
         let Some(header) = self.store().header(&reference.id).map_err(store_error)? else {
-            return Ok(Presence::Absent);
+            let in_turn = reference.kind == ObjectKind::Chunk && self.vault.has_priorities();
+            return Ok(if in_turn { Presence::InTurn } else { Presence::Absent });
         };
         if header.kind != reference.kind {
             return Err(rejected(&reference.id, "is of another kind than its parent says"));
@@ -288,8 +289,8 @@ impl Replica for VaultReplica {
         self.announce()
     }
 
-    fn missing(&self, after: Option<&ObjectId>, limit: usize) -> Result<Vec<(ObjectId, u32)>, ReplicaError> {
-        Ok(self.vault.missing(after, limit).into_iter().map(|id| (id, 0)).collect())
+    fn missing(&self, after: Option<&Absent>, limit: usize) -> Result<Vec<Absent>, ReplicaError> {
+        Ok(self.vault.missing(after, limit))
     }
 
     fn note_shared(&self, peer: &DevicePublic, tip: &Tip) -> Result<(), ReplicaError> {

@@ -89,7 +89,7 @@ fn old_content_shows_until_the_new_is_whole() {
     assert_eq!(get(&b, "/f"), old);
     assert_eq!(b.waiting().files, 2);
 
-    let wanted = b.missing(None, 100);
+    let wanted = missing(&b);
     for id in &wanted[..wanted.len() - 1] {
         carry(&a, &b, ObjectKind::Chunk, id);
         b.arrived(&[*id]).unwrap();
@@ -114,7 +114,7 @@ fn a_write_over_waiting_content_makes_a_conflict_and_loses_nothing() {
     assert_eq!(get(&b, "/f"), b"over the old");
     assert_eq!(b.conflicts().unwrap().len(), 1);
     carry_commit(&a, &b, a.head().commit, true);
-    b.arrived(&b.missing(None, 100)).unwrap();
+    b.arrived(&missing(&b)).unwrap();
     assert!(tree(&b).values().flatten().any(|bytes| *bytes == noise(2, 2_000)));
     meet(&a, &b);
 }

@@ -11,6 +11,7 @@ mod resolving;
 mod scale;
 mod stored_view;
 mod threads;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -200,6 +201,11 @@ fn check(vault: &Vault) {
     let mut faults = Vec::new();
     vault.check(&mut |fault| faults.push(fault)).unwrap();
     assert_eq!(faults, []);
+}
+
+/// All that is absent, in the order in which it is asked for.
+fn missing(vault: &Vault) -> Vec<crate::crypto::ObjectId> {
+    vault.missing(None, usize::MAX).iter().map(|absent| absent.id).collect()
 }
 
 /// Copies an object, unless it is there.

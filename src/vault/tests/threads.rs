@@ -196,7 +196,7 @@ fn a_chunk_that_comes_while_its_file_is_looked_at_is_not_waited_for() {
     let (a, b) = (Host::new(1).create("a"), Host::new(2).join());
     put(&a, "/large", &noise(1, 3_000_000));
     pull_with(&b, &a, false);
-    let waiting = b.missing(None, usize::MAX);
+    let waiting = missing(&b);
     assert!(waiting.len() > 5, "{} chunks are no race", waiting.len());
     let node = dir(&b, "/large");
     let changes = [(node, b.read(|tree| tree.node(&node)).unwrap())];
@@ -212,7 +212,7 @@ fn a_chunk_that_comes_while_its_file_is_looked_at_is_not_waited_for() {
             b.arrived(&[id]).unwrap();
             done.store(true, Ordering::SeqCst);
         });
-        assert!(!b.missing(None, usize::MAX).contains(&id));
+        assert!(!missing(&b).contains(&id));
     }
     assert_eq!(b.waiting().files, 0);
     assert_eq!(get(&b, "/large"), get(&a, "/large"));

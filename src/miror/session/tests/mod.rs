@@ -3,6 +3,7 @@
 mod liars;
 mod pairs;
 mod resume;
+mod turns;
 
 use std::time::Duration;
 

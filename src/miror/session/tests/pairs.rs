@@ -116,7 +116,7 @@ fn a_read_overtakes_the_bulk() {
     }
     let missing = b.replica.missing(None, 1000).unwrap();
     assert!(missing.len() > 50);
-    let (wanted, _) = missing[missing.len() / 2];
+    let wanted = missing[missing.len() / 2].id;
     b.feed(Input::Fetch(vec![wanted]));
     let asked = b.take();
     assert!(asked.iter().any(|m| matches!(m, Message::Want(want) if want.urgency == Urgency::Read)));
