@@ -98,7 +98,7 @@ fn check_hello(hello: &Hello) -> Result<(), CodecError> {
     }
     within("context", hello.context.len(), limits::CONTEXT)?;
     within("recent commits", hello.recent.len(), limits::RECENT)?;
-    within("sessions", hello.resume.len(), limits::OFFERS_OPEN)?;
+    within("sessions", hello.resume.len(), limits::NAMED)?;
     if !(limits::WINDOW_MIN..=1 << 40).contains(&hello.window) {
         return Err(CodecError::Bounds("window"));
     }

@@ -102,8 +102,10 @@ pub const COMPARE: Duration = Duration::from_secs(60);
 /// Bytes of an offer from which its transfer is logged, to go on where it broke off: less is agreed on anew in
 /// less time than a log takes to write.
 pub const LOGGED_FROM: u64 = 4 << 20;
-/// Transfers named in HELLO as able to go on.
+/// Transfers of one peer that are kept as able to go on, and so named to it in HELLO.
 pub const RESUMED: usize = 4;
+/// Transfers of all peers named in HELLO: a listener does not know yet who dials. (They are 2 KiB.)
+pub const NAMED: usize = 64;
 
 /// Connections that are not admitted yet, in all.
 pub const AT_THE_DOOR: usize = 64;

@@ -323,7 +323,7 @@ impl Replicator {
         peer: Option<&DevicePublic>,
     ) -> (Session, Hello) {
         config.resume = self.0.parts.replica.resumable(peer);
-        config.resume.truncate(limits::RESUMED);
+        config.resume.truncate(limits::NAMED);
         config.port = self.0.port.load(Ordering::Relaxed);
         // Those that run already keep what they have; newer ones share the rest.
         let share = limits::WINDOW_IN_ALL / (1 + self.0.registry.statuses().len() as u64);

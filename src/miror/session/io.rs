@@ -31,7 +31,8 @@ pub struct Config {
     pub early: u64,
     /// Bytes of an offer from which its transfer is logged.
     pub logged_from: u64,
-    /// Transfers to this side that broke off and could go on, at most [`limits::RESUMED`].
+    /// Transfers to this side that broke off and could go on, at most [`limits::NAMED`]. Those of other peers mean
+    /// nothing to this one.
     pub resume: Vec<[u8; 32]>,
     /// The port on which this side answers; 0 if on none.
     pub port: u16,

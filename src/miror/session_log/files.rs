@@ -4,6 +4,7 @@
 //! follows), sealed record. The cipher's key comes from the epoch and the salt; a frame's number (8,
 //! little-endian) is its associated data. The first record names peer and log. Reading ends at the first frame
 //! that does not open; a log that is to go on is cut there. The file's name is a keyed hash and tells nothing.
+//! Which of them are kept is for [`retention`](super::retention) to say.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -13,8 +14,9 @@ use std::sync::Arc;
 use data_encoding::HEXLOWER;
 use parking_lot::Mutex;
 
+use super::retention::{self, Standing};
 use super::{LogId, Recalled, Record, Role};
-use crate::ambient::{self, Entropy};
+use crate::ambient::{self, Ambient, Entropy};
 use crate::crypto::{DevicePublic, EpochId, FrameCipher, FramePurpose, Keyring};
 use crate::miror::message::Stage;
 use crate::store::disk::{Disk, DiskFile, Open};
@@ -26,15 +28,15 @@ const HEAD: u64 = 8 + 16 + EpochId::LEN as u64;
 const FRAME: u32 = 256 * 1024;
 /// Bytes of a file at most.
 const FILE: u64 = 256 << 20;
-/// Logs kept: the oldest go first.
-const KEPT: usize = 16;
 
-type Name = (DevicePublic, LogId);
+/// The peer, and the log.
+pub(super) type Name = (DevicePublic, LogId);
 
 /// The session logs of a store.
 #[derive(Debug)]
 pub struct SessionLogs {
     disk: Arc<dyn Disk>,
+    ambient: Ambient,
     open: Mutex<BTreeMap<Name, OpenLog>>,
 }
 
@@ -44,8 +46,7 @@ struct OpenLog {
     cipher: FrameCipher,
     end: u64,
     frames: u64,
-    /// Larger is newer.
-    age: u64,
+    standing: Standing,
 }
 
 impl std::fmt::Debug for OpenLog {
@@ -55,9 +56,9 @@ impl std::fmt::Debug for OpenLog {
 }
 
 impl SessionLogs {
-    /// Those on the disk. What cannot be read is removed: a log is only a help.
-    pub fn open(disk: Arc<dyn Disk>, keyring: &Keyring) -> Self {
-        let logs = SessionLogs { disk, open: Mutex::default() };
+    /// Those on the disk. What cannot be read, or is not kept any longer, is removed: a log is only a help.
+    pub fn open(disk: Arc<dyn Disk>, keyring: &Keyring, ambient: Ambient) -> Self {
+        let logs = SessionLogs { disk, ambient, open: Mutex::default() };
         for file in logs.disk.list(FOLDER).unwrap_or_default() {
             let path = format!("{FOLDER}/{file}");
             match logs.adopt(&path, keyring) {
@@ -65,34 +66,43 @@ impl SessionLogs {
                 Ok(None) | Err(_) => drop(logs.disk.remove(&path)),
             }
         }
+        logs.tidy(&mut logs.open.lock());
         logs
     }
 
     fn adopt(&self, path: &str, keyring: &Keyring) -> io::Result<Option<(Name, OpenLog)>> {
         let file = self.disk.open(path, Open::ReadWrite)?;
         let Some(cipher) = cipher_of(&*file, keyring)? else { return Ok(None) };
-        let mut log = OpenLog { path: path.to_owned(), file, cipher, end: HEAD, frames: 0, age: 0 };
+        // Of one that does not say, nobody knows how long it has been there: its time begins now.
+        let standing = Standing { age: 0, used: self.ambient.clock.wall() };
+        let mut log = OpenLog { path: path.to_owned(), file, cipher, end: HEAD, frames: 0, standing };
         let Some((peer, id, age)) = log.next::<(DevicePublic, LogId, u64)>()? else { return Ok(None) };
-        log.age = age;
-        let mut records = Vec::new();
-        while let Some(record) = log.next::<Record>()? {
-            records.push(record);
-        }
+        log.standing.age = age;
+        let records = log.records()?;
+        let used = records.iter().rev().find_map(|record| match record {
+            Record::Used(at) => Some(*at),
+            _ => None,
+        });
         // What follows was cut off in the middle of a write, or belongs to nobody.
         log.file.set_len(log.end)?;
+        match used {
+            Some(at) => log.standing.used = at,
+            None => log.use_now(&self.ambient)?,
+        }
         Ok(Recalled::replay(records).map(|_| ((peer, id), log)))
     }
 
     /// The transfers this side receives of a peer, the newest first; where it is not known yet who it is, of all:
     /// the newest of each, then the second of each, so that none crowds out another.
     pub fn resumable(&self, peer: Option<&DevicePublic>) -> Vec<[u8; 32]> {
-        let open = self.open.lock();
+        let mut open = self.open.lock();
+        self.tidy(&mut open);
         let received = open
             .iter()
             .filter(|((from, id), _)| id.role == Role::Receives && peer.is_none_or(|peer| peer == from));
         let mut of_each: BTreeMap<DevicePublic, Vec<_>> = BTreeMap::new();
         for ((from, id), log) in received {
-            of_each.entry(*from).or_default().push((Reverse(log.age), id.offer));
+            of_each.entry(*from).or_default().push((Reverse(log.standing.age), id.offer));
         }
         let mut list = Vec::new();
         for mut of_one in of_each.into_values() {
@@ -103,7 +113,7 @@ impl SessionLogs {
         list.into_iter().map(|(.., offer)| offer).collect()
     }
 
-    /// A transfer as its log has it.
+    /// A transfer as its log has it, for who goes on with it.
     ///
     /// # Errors
     /// Of the disk.
@@ -111,13 +121,15 @@ impl SessionLogs {
         let mut open = self.open.lock();
         let Some(log) = open.get_mut(&(*peer, *id)) else { return Ok(None) };
         (log.end, log.frames) = (HEAD, 0);
-        let mut records = Vec::new();
-        if log.next::<(DevicePublic, LogId, u64)>()?.is_some() {
-            while let Some(record) = log.next::<Record>()? {
-                records.push(record);
-            }
+        let records = match log.next::<(DevicePublic, LogId, u64)>()? {
+            Some(_) => log.records()?,
+            None => Vec::new(),
+        };
+        let recalled = Recalled::replay(records);
+        if recalled.is_some() {
+            log.use_now(&self.ambient)?;
         }
-        Ok(Recalled::replay(records))
+        Ok(recalled)
     }
 
     /// Adds an entry. A log begins with [`Record::Hello`] and ends with [`Stage::All`]; anything else for a log
@@ -131,28 +143,40 @@ impl SessionLogs {
         id: &LogId,
         record: &Record,
         keyring: &Keyring,
-        entropy: &dyn Entropy,
     ) -> io::Result<()> {
         let mut open = self.open.lock();
         let name = (*peer, *id);
         if let Record::Hello { .. } = record {
-            let age = 1 + open.values().map(|log| log.age).max().unwrap_or_default();
-            let log = self.begin(&name, age, keyring, entropy)?;
+            let age = 1 + open.values().map(|log| log.standing.age).max().unwrap_or_default();
+            let log = self.begin(&name, age, keyring)?;
             open.insert(name, log);
-            while open.len() > KEPT {
-                let oldest = open.iter().min_by_key(|(_, log)| log.age).map(|(name, _)| *name);
-                self.forget(&mut open, &oldest.unwrap_or(name));
-            }
+            self.tidy(&mut open);
         }
         let Some(log) = open.get_mut(&name) else { return Ok(()) };
         let written = match record {
             Record::Complete(Stage::All) => Ok(false),
-            record => log.write(record, entropy).map(|()| log.end < FILE),
+            record => log.write(record, &*self.ambient.entropy).map(|()| log.end < FILE),
+        };
+        let written = match record {
+            Record::Hello { .. } => written.and_then(|fits| log.use_now(&self.ambient).map(|()| fits)),
+            _ => written,
         };
         if !matches!(written, Ok(true)) {
             self.forget(&mut open, &name);
         }
         written.map(drop)
+    }
+
+    /// Drops what is not kept any longer.
+    fn tidy(&self, open: &mut BTreeMap<Name, OpenLog>) {
+        let now = self.ambient.clock.wall();
+        let old = open.iter().filter(|(_, log)| retention::is_forgotten(log.standing, now));
+        for name in old.map(|(name, _)| *name).collect::<Vec<_>>() {
+            self.forget(open, &name);
+        }
+        for name in retention::surplus(open.iter().map(|(name, log)| (*name, log.standing))) {
+            self.forget(open, &name);
+        }
     }
 
     fn forget(&self, open: &mut BTreeMap<Name, OpenLog>, name: &Name) {
@@ -162,9 +186,10 @@ impl SessionLogs {
         }
     }
 
-    fn begin(&self, name: &Name, age: u64, keyring: &Keyring, entropy: &dyn Entropy) -> io::Result<OpenLog> {
+    fn begin(&self, name: &Name, age: u64, keyring: &Keyring) -> io::Result<OpenLog> {
+        let Ambient { clock, entropy } = &self.ambient;
         self.disk.make_dir(FOLDER)?;
-        let salt: [u8; 16] = ambient::random(entropy);
+        let salt: [u8; 16] = ambient::random(&**entropy);
         let epoch = keyring.current();
         let hash =
             blake3::keyed_hash(&epoch.psk(), &[&name.0.0[..], &[name.1.role as u8], &name.1.offer].concat());
@@ -173,8 +198,9 @@ impl SessionLogs {
         let file = self.disk.open(&path, Open::Create)?;
         file.write_at(&[&MAGIC[..], &salt, &epoch.id().to_bytes()].concat(), 0)?;
         let cipher = FrameCipher::new(epoch, FramePurpose::Session, &salt);
-        let mut log = OpenLog { path, file, cipher, end: HEAD, frames: 0, age };
-        log.write(&(name.0, name.1, age), entropy)?;
+        let standing = Standing { age, used: clock.wall() };
+        let mut log = OpenLog { path, file, cipher, end: HEAD, frames: 0, standing };
+        log.write(&(name.0, name.1, age), &**entropy)?;
         Ok(log)
     }
 }
@@ -209,6 +235,21 @@ impl OpenLog {
         self.end += frame.len() as u64;
         self.frames += 1;
         Ok(())
+    }
+
+    /// Notes that somebody begins or goes on with it.
+    fn use_now(&mut self, ambient: &Ambient) -> io::Result<()> {
+        self.standing.used = ambient.clock.wall();
+        self.write(&Record::Used(self.standing.used), &*ambient.entropy)
+    }
+
+    /// The records from the end of what was read.
+    fn records(&mut self) -> io::Result<Vec<Record>> {
+        let mut records = Vec::new();
+        while let Some(record) = self.next::<Record>()? {
+            records.push(record);
+        }
+        Ok(records)
     }
 
     /// The record at the end of what was read; none where nothing whole follows.

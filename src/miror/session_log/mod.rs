@@ -11,6 +11,7 @@
 #![deny(clippy::indexing_slicing)]
 
 mod files;
+mod retention;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits;
 use super::message::{Offered, Range, Stage, Tip};
+use crate::ambient::WallNanos;
 use crate::crypto::ObjectId;
 
 pub use files::SessionLogs;
@@ -74,6 +76,8 @@ pub enum Record {
     Ack(Vec<Range>),
     /// How far it is. The last entry, if all is done.
     Complete(Stage),
+    /// Begun or gone on with at this time.
+    Used(WallNanos),
 }
 
 /// A transfer as its log has it.
@@ -122,7 +126,7 @@ impl Recalled {
                 self.entries.extend(page);
             }
             // What is not wanted now may be lost by then: it is looked up again.
-            Record::Accept { .. } => {}
+            Record::Accept { .. } | Record::Used(_) => {}
             Record::Data(ranges) | Record::Ack(ranges) => {
                 for range in ranges {
                     let places =

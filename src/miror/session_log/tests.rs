@@ -1,9 +1,11 @@
 //! Logs that are whole, torn, mangled, lost.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use super::*;
-use crate::ambient::Ambient;
+use crate::ambient::{Ambient, Clock, WallNanos};
 use crate::crypto::{DevicePublic, Keyring, ObjectKind};
 use crate::miror::testing::Rng;
 use crate::store::disk::Disk;
@@ -59,21 +61,47 @@ struct Place {
     disk: FaultDisk,
     keyring: Keyring,
     ambient: Ambient,
+    clock: Arc<Set>,
+}
+
+/// A clock that stands where it is set.
+#[derive(Debug, Default)]
+struct Set(AtomicI64);
+
+impl Set {
+    fn days(&self, days: i64) {
+        self.0.store(days * 24 * 3600 * 1_000_000_000, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Set {
+    fn wall(&self) -> WallNanos {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 impl Place {
     fn new() -> Self {
-        let ambient = Ambient::host();
-        Place { disk: FaultDisk::new(), keyring: Keyring::generate(&*ambient.entropy), ambient }
+        let clock = Arc::new(Set::default());
+        let ambient = Ambient { clock: clock.clone(), ..Ambient::host() };
+        Place { disk: FaultDisk::new(), keyring: Keyring::generate(&*ambient.entropy), ambient, clock }
     }
 
     fn logs(&self) -> SessionLogs {
-        SessionLogs::open(Arc::new(self.disk.clone()), &self.keyring)
+        SessionLogs::open(Arc::new(self.disk.clone()), &self.keyring, self.ambient.clone())
     }
 
     fn write(&self, logs: &SessionLogs, id: &LogId, records: &[Record]) {
+        self.write_of(&PEER, logs, id, records);
+    }
+
+    fn write_of(&self, peer: &DevicePublic, logs: &SessionLogs, id: &LogId, records: &[Record]) {
         for record in records {
-            logs.append(&PEER, id, record, &self.keyring, &*self.ambient.entropy).unwrap();
+            logs.append(peer, id, record, &self.keyring).unwrap();
         }
     }
 
@@ -107,15 +135,80 @@ fn logs_survive_a_restart_and_end_with_their_transfer() {
     assert_eq!(place.disk.paths().len(), 1);
 }
 
+/// Of each peer and direction as many as the other side can ask for; of very many peers the newest.
 #[test]
 fn only_so_many_are_kept() {
     let place = Place::new();
     let logs = place.logs();
-    for n in 0..40 {
+    for n in 0..20 {
         place.write(&logs, &id(Role::Receives, n), &records());
+        place.write(&logs, &id(Role::Sends, n), &records());
     }
-    assert_eq!(place.disk.paths().len(), 16);
-    assert_eq!(logs.resumable(None).first(), Some(&[39; 32]));
+    let own: Vec<_> = (16..20).rev().map(|n| [n; 32]).collect();
+    assert_eq!((place.disk.paths().len(), logs.resumable(Some(&PEER))), (8, own.clone()));
+    for n in 100..104 {
+        place.write_of(&DevicePublic([n; 32]), &logs, &id(Role::Receives, n), &records());
+    }
+    assert_eq!(logs.resumable(Some(&PEER)), own, "other peers take nothing from this one");
+    for n in 120..150 {
+        place.write_of(&DevicePublic([n; 32]), &logs, &id(Role::Receives, n), &records());
+    }
+    assert_eq!(place.disk.paths().len(), 32);
+    let reopened = place.logs().resumable(None);
+    assert!(reopened.contains(&[149; 32]) && !reopened.contains(&[16; 32]), "{reopened:?}");
+}
+
+/// Whoever dials is named all of its own, however many others there are and however old they are.
+#[test]
+fn a_listener_names_each_peer_its_own() {
+    let place = Place::new();
+    let logs = place.logs();
+    for peer in 0..8_u8 {
+        for n in 0..4 {
+            let id = id(Role::Receives, peer * 4 + n);
+            place.write_of(&DevicePublic([100 + peer; 32]), &logs, &id, &records());
+        }
+    }
+    let named = logs.resumable(None);
+    assert!(named.len() == 32 && named.len() <= limits::NAMED);
+    for peer in 0..8_u8 {
+        let own = logs.resumable(Some(&DevicePublic([100 + peer; 32])));
+        assert!(own.len() == 4 && own.iter().all(|id| named.contains(id)), "{peer}");
+    }
+}
+
+#[test]
+fn what_nobody_goes_on_with_for_a_month_is_removed() {
+    let place = Place::new();
+    place.clock.days(100);
+    let logs = place.logs();
+    let (unused, used) = (id(Role::Receives, 1), id(Role::Receives, 2));
+    place.write(&logs, &unused, &records());
+    place.write(&logs, &used, &records());
+    place.write(&logs, &id(Role::Sends, 3), &records());
+    place.clock.days(129);
+    assert_eq!(logs.resumable(None), [used.offer, unused.offer]);
+    assert!(logs.recall(&PEER, &used).unwrap().is_some());
+    // While the owner runs, and over a restart; the other direction, too.
+    place.clock.days(131);
+    assert_eq!(logs.resumable(None), [used.offer]);
+    assert_eq!(place.disk.paths().len(), 1);
+    drop(logs);
+    assert_eq!(place.logs().recall(&PEER, &used).unwrap(), Recalled::replay(records()));
+    place.clock.days(162);
+    assert!(place.logs().resumable(None).is_empty() && place.disk.paths().is_empty());
+    // A clock that was set back makes nothing old.
+    place.write(&place.logs(), &used, &records());
+    place.clock.days(1);
+    assert_eq!(place.logs().resumable(None), [used.offer]);
+}
+
+/// Logs of builds that noted no times are read as they are.
+#[test]
+fn the_numbers_of_records_stay() {
+    let record = postcard::to_stdvec(&Record::Complete(Stage::Structure)).unwrap();
+    assert_eq!(record, [5, 0]);
+    assert_eq!(postcard::to_stdvec(&Record::Used(0)).unwrap(), [6, 0]);
 }
 
 /// Cut at every byte, a log is as it was after some of its records, or it is gone; and it goes on from there.
@@ -133,6 +226,7 @@ fn a_torn_log_is_a_shorter_log_or_none() {
             disk: whole.disk.after_power_cut(Loss::Keep, 0),
             keyring: whole.keyring.clone(),
             ambient: whole.ambient.clone(),
+            clock: whole.clock.clone(),
         };
         place.disk.tamper(&path, |bytes| bytes.truncate(cut));
         let logs = place.logs();
@@ -160,6 +254,7 @@ fn a_mangled_log_is_a_shorter_log_or_none() {
             disk: whole.disk.after_power_cut(Loss::Keep, 0),
             keyring: whole.keyring.clone(),
             ambient: whole.ambient.clone(),
+            clock: whole.clock.clone(),
         };
         place.disk.tamper(&path, |bytes| bytes[at] ^= 1 + rng.below(255) as u8);
         assert!(prefixes.contains(&place.logs().recall(&PEER, &receives).unwrap()), "{at}");
@@ -182,10 +277,7 @@ fn no_peer_crowds_out_another() {
     let place = Place::new();
     let logs = place.logs();
     let other = DevicePublic([4; 32]);
-    for record in records() {
-        logs.append(&other, &id(Role::Receives, 1), &record, &place.keyring, &*place.ambient.entropy)
-            .unwrap();
-    }
+    place.write_of(&other, &logs, &id(Role::Receives, 1), &records());
     (2..8).for_each(|n| place.write(&logs, &id(Role::Receives, n), &records()));
     assert_eq!(logs.resumable(Some(&other)), [[1; 32]]);
     assert_eq!(logs.resumable(Some(&PEER)).first(), Some(&[7; 32]));

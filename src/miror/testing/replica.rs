@@ -493,7 +493,7 @@ impl Replica for MemoryReplica {
         let receives = inner.logs.iter().filter(|((_, id), log)| {
             id.role == Role::Receives && Recalled::replay(log.iter().cloned()).is_some()
         });
-        receives.map(|((_, id), _)| id.offer).take(limits::RESUMED).collect()
+        receives.map(|((_, id), _)| id.offer).take(limits::NAMED).collect()
     }
 
     fn recall(&self, peer: &DevicePublic, id: &LogId) -> Option<Recalled> {

@@ -44,7 +44,7 @@ impl VaultReplica {
     /// Of an open vault whose store is on `disk`.
     pub fn new(vault: Arc<Vault>, disk: Arc<dyn Disk>) -> Self {
         let provisional = Provisional::read(vault.store());
-        let logs = SessionLogs::open(disk, &vault.store().keyring());
+        let logs = SessionLogs::open(disk, &vault.store().keyring(), vault.ambient().clone());
         VaultReplica { vault, provisional, announced: Mutex::new(None), logs }
     }
 
@@ -298,9 +298,9 @@ impl Replica for VaultReplica {
     }
 
     fn log(&self, peer: &DevicePublic, entries: &[(LogId, Record)]) {
-        let (keyring, entropy) = (self.store().keyring(), self.vault.ambient().entropy.clone());
+        let keyring = self.store().keyring();
         for (id, record) in entries {
-            if let Err(error) = self.logs.append(peer, id, record, &keyring, &*entropy) {
+            if let Err(error) = self.logs.append(peer, id, record, &keyring) {
                 tracing::debug!(%error, "the log of a transfer is given up");
             }
         }
