@@ -1,9 +1,9 @@
 //! Steps as programs make them, on a real mount.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use nix::unistd::Whence;
 use super::World;
 use super::posix::{Answer, Seen, What, nowhere};
 use super::replica::Replica;
-use super::step::{How, Path, SLOTS, Space, Step, bytes};
+use super::step::{How, NAMES, Path, SLOTS, Space, Step, bytes};
 use super::support::sys::{self, Mapping};
 use super::support::{needs_root_and_fuse, until};
 
@@ -98,16 +98,19 @@ impl World for Kernel {
         }
     }
 
+    /// What is listed and what is found by its name: a name that is found counts though it is listed no more.
     fn seen(&mut self) -> BTreeMap<String, Seen> {
         let root = self.root();
         let mut seen = BTreeMap::new();
         let mut todo = vec![(root, String::new())];
         while let Some((dir, above)) = todo.pop() {
-            for entry in fs::read_dir(dir).unwrap() {
-                let (name, file) = entry.map(|entry| (entry.file_name(), entry.path())).unwrap();
-                let name = name.into_string().unwrap();
+            // What a peer removed may still be found for a moment.
+            let Ok(listed) = fs::read_dir(&dir) else { continue };
+            let listed = listed.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            let names: BTreeSet<String> = listed.chain(NAMES.map(String::from)).collect();
+            for name in names {
+                let file = dir.join(&name);
                 let path = if above.is_empty() { name } else { format!("{above}/{name}") };
-                // What a peer removed may still be listed for a moment.
                 let Ok(metadata) = fs::symlink_metadata(&file) else { continue };
                 seen.insert(path.clone(), describe(&file, &metadata));
                 if metadata.is_dir() {
@@ -232,8 +235,7 @@ impl Kernel {
     fn name(&self, step: &Step) -> Result<()> {
         match step {
             Step::Directory { path } => {
-                fs::create_dir(self.path(path)).map_err(errno)?;
-                fs::set_permissions(self.path(path), fs::Permissions::from_mode(0o755)).map_err(errno)
+                fs::DirBuilder::new().mode(0o755).create(self.path(path)).map_err(errno)
             }
             Step::Symlink { path, target } => {
                 std::os::unix::fs::symlink(nowhere(target), self.path(path)).map_err(errno)

@@ -116,7 +116,7 @@ impl Model {
                 }
                 done(self.cut(path, *size))
             }
-            Step::Directory { path } => done(self.make(path, Body::Directory(BTreeMap::new()), 0o755)),
+            Step::Directory { path } => done(self.make_directory(path)),
             Step::Symlink { path, target } => done(self.make(path, Body::Symlink(nowhere(target)), 0o777)),
             Step::Remove { path } => done(self.remove(path)),
             Step::RemoveDirectory { path } => done(self.remove_directory(path)),
@@ -296,6 +296,13 @@ impl Model {
         let id = self.add(body, mode);
         self.enter(dir, name, id);
         Ok(())
+    }
+
+    /// The bit that gives a directory's group to what is in it goes on to directories.
+    fn make_directory(&mut self, path: &Path) -> Result<()> {
+        let (dir, _) = self.place(path)?;
+        let mode = 0o755 | (self.nodes[dir].mode & 0o2000);
+        self.make(path, Body::Directory(BTreeMap::new()), mode)
     }
 
     fn add(&mut self, body: Body, mode: u32) -> Id {

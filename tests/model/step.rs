@@ -5,6 +5,9 @@ use proptest::prelude::*;
 /// How many files may be open at a time.
 pub(crate) const SLOTS: usize = 4;
 
+/// All names that there are: few, so that they collide.
+pub(crate) const NAMES: [&str; 3] = ["a", "b", "c"];
+
 /// A path of one or two names, below the root.
 pub(crate) type Path = Vec<&'static str>;
 
@@ -153,7 +156,7 @@ pub(crate) fn bytes(seed: u8, at: u64, length: usize) -> Vec<u8> {
 }
 
 fn name() -> impl Strategy<Value = &'static str> {
-    prop_oneof![Just("a"), Just("b"), Just("c")]
+    proptest::sample::select(&NAMES[..])
 }
 
 fn path() -> BoxedStrategy<Path> {
