@@ -16,11 +16,11 @@ use super::codec::{self, CodecError};
 use super::handshake::{HandshakeError, Verdict};
 use super::limits;
 use super::link::{KeySeed, Link, Transport};
-use super::message::{EPOCH, Hello, Message, Tip};
+use super::message::{Data, EPOCH, Hello, Message, Tip};
 use super::pace::Rates;
 use super::replica::{Announcement, Answer, Replica, ReplicaError, Request, SessionKeys, answer};
-use super::session::{Event, Input, Output, Progress, RequestId, Session, SessionError, Summary};
-use super::wire::{self, Arrived, EpochBox, Outbox};
+use super::session::{Class, Event, Input, Output, Progress, RequestId, Session, SessionError, Summary};
+use super::wire::{self, Arrived, EpochBox, Outbox, Place};
 use crate::ambient::Ambient;
 use crate::crypto::{DevicePublic, Epoch, ObjectId};
 
@@ -245,6 +245,7 @@ impl Driver {
         for output in self.session.handle(input, now) {
             match output {
                 Output::Send(message) => self.push(&message),
+                Output::Data(data, class) => self.push_data(data, class),
                 Output::Request(id, request) => {
                     let Some(keys) = self.keys.clone() else { continue };
                     let delay = self.around.rates.download.take(stored_bytes(&request), now);
@@ -283,16 +284,26 @@ impl Driver {
     }
 
     fn push(&mut self, message: &Message) {
-        match codec::encode(message) {
-            Ok(bytes) if self.outbox.queued() < OVERFLOW => {
-                if let Message::Data(_) = message {
-                    let now = self.around.ambient.clock.monotonic();
-                    self.around.rates.upload.take(bytes.len() as u64, now);
-                }
-                self.outbox.push(message, bytes);
-            }
-            _ => self.end = Some(Err(SessionError::Silent)),
+        if let Some(bytes) = self.encode(message) {
+            self.outbox.push(bytes);
         }
+    }
+
+    fn push_data(&mut self, data: Data, class: Class) {
+        let place = Place::of(&data, class);
+        if let Some(bytes) = self.encode(&Message::Data(data)) {
+            let now = self.around.ambient.clock.monotonic();
+            self.around.rates.upload.take(bytes.len() as u64, now);
+            self.outbox.push_data(place, bytes);
+        }
+    }
+
+    fn encode(&mut self, message: &Message) -> Option<Vec<u8>> {
+        let encoded = codec::encode(message).ok().filter(|_| self.outbox.queued() < OVERFLOW);
+        if encoded.is_none() {
+            self.end = Some(Err(SessionError::Silent));
+        }
+        encoded
     }
 
     fn message(&mut self, message: Message) {

@@ -14,9 +14,10 @@ use super::codec::{self, CodecError};
 use super::handshake::{HandshakeError, Verdict};
 use super::limits;
 use super::link::{Incoming, Outgoing};
-use super::message::{Data, Message};
+use super::message::{Data, Message, Slot};
 use super::noise::{FRAME_ROOM, Opener, Sealer};
 use super::quic::Piece;
+use super::session::Class;
 use crate::crypto::Epoch;
 
 /// Ciphertext gathered for one write to the stream.
@@ -125,20 +126,22 @@ impl Outbox {
         Drained { queued: self.queued.clone(), drained: self.drained.clone() }
     }
 
-    /// Queues a message with its encoding.
-    pub(super) fn push(&mut self, message: &Message, encoded: Vec<u8>) {
-        self.queued.fetch_add(encoded.len(), Ordering::Relaxed);
+    /// Queues an encoded message.
+    pub(super) fn push(&mut self, message: Vec<u8>) {
+        self.queued.fetch_add(message.len(), Ordering::Relaxed);
+        self.pushed += 1;
         // Where the writer is gone, the driver is about to notice.
-        match (&self.bulk, message) {
-            (Some(bulk), Message::Data(data)) if !is_small(data) => {
-                let total = data.start.as_ref().map(|(_, total)| *total);
-                let (slot, len) = (data.slot, data.slice.len());
-                let _ = bulk.send(Piece { after: self.pushed, slot, total, len, message: encoded });
+        let _ = self.queue.send(message);
+    }
+
+    /// Queues an encoded DATA.
+    pub(super) fn push_data(&mut self, place: Place, message: Vec<u8>) {
+        match &self.bulk {
+            Some(bulk) if !place.is_whole_and_small() => {
+                self.queued.fetch_add(message.len(), Ordering::Relaxed);
+                let _ = bulk.send(Piece { after: self.pushed, place, message });
             }
-            _ => {
-                self.pushed += 1;
-                let _ = self.queue.send(encoded);
-            }
+            _ => self.push(message),
         }
     }
 
@@ -153,10 +156,29 @@ impl Outbox {
     }
 }
 
-/// A whole object that is not worth a stream.
-fn is_small(data: &Data) -> bool {
-    data.slice.len() <= limits::SMALL
-        && data.start.as_ref().is_some_and(|(_, total)| *total as usize == data.slice.len())
+/// Where a slice belongs.
+pub(super) struct Place {
+    /// Of which object.
+    pub(super) slot: Slot,
+    /// What goes before what.
+    pub(super) class: Class,
+    /// With the first slice: bytes of the body.
+    pub(super) total: Option<u32>,
+    /// Bytes of the body in it.
+    pub(super) len: usize,
+}
+
+impl Place {
+    /// Of a slice.
+    pub(super) fn of(data: &Data, class: Class) -> Self {
+        let total = data.start.as_ref().map(|(_, total)| *total);
+        Place { slot: data.slot, class, total, len: data.slice.len() }
+    }
+
+    /// It is a whole object that is not worth a stream.
+    fn is_whole_and_small(&self) -> bool {
+        self.len <= limits::SMALL && self.total.is_some_and(|total| total as usize == self.len)
+    }
 }
 
 /// The writer's end of an [`Outbox`].

@@ -19,7 +19,8 @@ use tokio::sync::{mpsc, watch};
 use super::super::codec::CodecError;
 use super::super::limits;
 use super::super::message::{Message, Slot};
-use super::super::wire::{Arrived, Drained, messages};
+use super::super::session::Class;
+use super::super::wire::{Arrived, Drained, Place, messages};
 use super::WINDOW;
 
 /// Streams of one side at once.
@@ -37,14 +38,23 @@ pub struct Bulk(Connection);
 pub(in super::super) struct Piece {
     /// Messages of the first stream before it.
     pub(in super::super) after: u64,
-    /// Of which object.
-    pub(in super::super) slot: Slot,
-    /// With the first slice: bytes of the body.
-    pub(in super::super) total: Option<u32>,
-    /// Bytes of the body in it.
-    pub(in super::super) len: usize,
+    /// Of which object, and where in it.
+    pub(in super::super) place: Place,
     /// The encoded message.
     pub(in super::super) message: Vec<u8>,
+}
+
+/// Of the first stream: what is small, and what is said about the rest, goes before all objects.
+pub(super) const FIRST: i32 = 4;
+
+/// Of an object's stream. What was handed to a connection may be seconds of bulk: that is passed by what matters more.
+fn priority(class: Class) -> i32 {
+    match class {
+        Class::Read => 3,
+        Class::Structure => 2,
+        Class::Small => 1,
+        Class::Large => 0,
+    }
 }
 
 /// How many messages of the first stream were given to the session; none before the peer was heard to admit us.
@@ -77,16 +87,17 @@ impl Bulk {
     ) -> io::Result<()> {
         let mut open: HashMap<Slot, (SendStream, usize)> = HashMap::new();
         while let Some(piece) = ready.recv().await {
-            let (mut stream, left) = match piece.total {
+            let Place { slot, len, total, .. } = piece.place;
+            let (mut stream, left) = match total {
                 Some(total) => (self.begin(&piece).await?, total as usize),
-                None => open.remove(&piece.slot).ok_or(io::ErrorKind::InvalidInput)?,
+                None => open.remove(&slot).ok_or(io::ErrorKind::InvalidInput)?,
             };
             let prefix = u16::try_from(piece.message.len()).map_err(io::Error::other)?;
             stream.write_all(&prefix.to_be_bytes()).await?;
             stream.write_all(&piece.message).await?;
-            match left.saturating_sub(piece.len) {
+            match left.saturating_sub(len) {
                 0 => stream.finish().map_err(io::Error::other)?,
-                left => drop(open.insert(piece.slot, (stream, left))),
+                left => drop(open.insert(slot, (stream, left))),
             }
             drained.wrote(piece.message.len());
         }
@@ -95,6 +106,7 @@ impl Bulk {
 
     async fn begin(&self, piece: &Piece) -> io::Result<SendStream> {
         let mut stream = self.0.open_uni().await?;
+        stream.set_priority(priority(piece.place.class)).map_err(io::Error::other)?;
         stream.write_all(&piece.after.to_be_bytes()).await?;
         Ok(stream)
     }

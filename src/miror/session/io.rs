@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::super::codec::CodecError;
 use super::super::limits;
-use super::super::message::{Message, Tip};
+use super::super::message::{Data, Message, Tip};
 use super::super::replica::{Announcement, Answer, ReplicaError, Request};
 use super::error::SessionError;
+use super::queue::Class;
 use crate::crypto::ObjectId;
 
 /// What a session is to do.
@@ -91,8 +92,11 @@ pub enum Input {
 /// What a session wants done, in order.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Send this message.
+    /// Send this message, which is no DATA.
     Send(Message),
+    /// Send a slice of an object; where objects do not follow each other on one stream, this class of them goes
+    /// before those below it.
+    Data(Data, Class),
     /// Ask the replica, and give the answer back with the number.
     Request(RequestId, Request),
     /// Tell whoever is interested.

@@ -38,9 +38,10 @@ use std::time::Duration;
 
 pub use error::SessionError;
 pub use io::{Config, Event, Input, Output, Progress, RequestId, Summary};
+pub use queue::Class;
 
 use super::limits;
-use super::message::{FEATURES, Hello, Message, REQUIRED, Tip};
+use super::message::{Data, FEATURES, Hello, Message, REQUIRED, Tip};
 use super::replica::Announcement;
 use crate::crypto::ObjectId;
 use inbox::Inbox;
@@ -267,6 +268,11 @@ impl Session {
     fn say(&mut self, message: Message) {
         self.pulse.said();
         self.out.push(Output::Send(message));
+    }
+
+    fn send(&mut self, data: Data, class: Class) {
+        self.pulse.said();
+        self.out.push(Output::Data(data, class));
     }
 
     fn event(&mut self, event: Event) {

@@ -23,7 +23,7 @@ impl Session {
         while let Some(slice) = self.queue.next_slice() {
             self.progress.sent_bytes += slice.data.slice.len() as u64;
             self.progress.sent_objects += u64::from(slice.last);
-            self.say(Message::Data(slice.data));
+            self.send(slice.data, slice.class);
         }
         Ok(())
     }

@@ -15,12 +15,16 @@ use crate::crypto::{ObjectId, SealedObject};
 /// Bodies up to this many bytes count as small and go before larger ones.
 const SMALL: u32 = 64 * 1024;
 
-/// A lane. The order is the priority.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
+/// A lane: what an object is, by how soon it goes. The order is the priority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// A read in a mount waits for it.
     Read,
+    /// Of the tree.
     Structure,
+    /// Content of up to 64 KiB.
     Small,
+    /// Other content.
     Large,
 }
 
@@ -61,6 +65,7 @@ struct Lane {
 #[derive(Debug)]
 pub(super) struct Slice {
     pub(super) data: Data,
+    pub(super) class: Class,
     /// The object is sent whole with it.
     pub(super) last: bool,
 }
@@ -186,7 +191,7 @@ impl Queue {
         }
         self.credit -= cost;
         self.room = room.saturating_sub(cost as usize);
-        Some(Slice { data, last })
+        Some(Slice { data, class, last })
     }
 
     fn lane(&mut self, class: Class) -> &mut Lane {

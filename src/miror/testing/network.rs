@@ -390,6 +390,7 @@ impl<N: Node> Network<N> {
         for output in outputs {
             match output {
                 Output::Send(message) => self.carry(id, side, message)?,
+                Output::Data(data, _) => self.carry(id, side, Message::Data(data))?,
                 Output::Request(request_id, request) => {
                     let delay = self.rng.below(6);
                     let request = Box::new(request);

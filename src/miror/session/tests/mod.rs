@@ -46,6 +46,7 @@ impl Side {
             for output in self.session.handle(input, self.now) {
                 match output {
                     Output::Send(message) => self.said.push(message),
+                    Output::Data(data, _) => self.said.push(Message::Data(data)),
                     Output::Request(_, Request::Store(_)) if self.stuck => {}
                     Output::Request(id, request) => {
                         let peer = DevicePublic([9; 32]);
