@@ -228,6 +228,7 @@ pub(super) async fn run(
         }
         driver.tell();
     }
+    driver.around.replica.claims().release(&peer);
     if !written {
         driver.close(writer).await;
     }

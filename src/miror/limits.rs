@@ -99,6 +99,8 @@ pub const SILENT: Duration = Duration::from_secs(45);
 pub const STALLED: Duration = Duration::from_secs(60);
 /// How often the roots are compared, and content that no peer had is asked for again.
 pub const COMPARE: Duration = Duration::from_secs(60);
+/// How long a session that has nothing to ask for, but what other sessions ask for, waits before it looks again.
+pub const REST: Duration = Duration::from_secs(1);
 /// Bytes of an offer from which its transfer is logged, to go on where it broke off: less is agreed on anew in
 /// less time than a log takes to write.
 pub const LOGGED_FROM: u64 = 4 << 20;

@@ -3,7 +3,7 @@
 //! Pure core, thin shells. [`session`] is the protocol as a state machine without socket, task, clock or
 //! randomness; `message` and `codec` are its language, [`replica`] what it asks of a store. Around it:
 //! [`noise`] and [`handshake`] (who is at the other end), [`tcp`], [`quic`] and [`dialling`] (how to get there), `wire`
-//! (bytes to messages), `driver`
+//! (bytes to messages), [`claims`] (which peer brings what), `driver`
 //! (one session on one link), [`replicator`] (all sessions of a vault), [`ticket`] and [`admission`] (who may
 //! take part).
 //!
@@ -11,6 +11,7 @@
 
 pub mod admission;
 mod backoff;
+pub mod claims;
 pub mod codec;
 pub mod dialling;
 mod doors;

@@ -9,6 +9,7 @@
 //! That mark is durable with the object. Everything else in the store is held: so are all trie and list
 //! objects below it. Chunks are present or absent.
 
+use super::claims::Claims;
 use super::message::{Offered, Seen, Tip};
 use super::session_log::{LogId, Recalled, Record};
 use crate::crypto::{DevicePublic, ObjectId, ObjectKind, SealedObject, SessionWrapKey};
@@ -45,13 +46,24 @@ pub struct Reference {
 pub enum Presence {
     /// Nothing.
     Absent,
-    /// Nothing, and it is content that this replica asks for in an order of its own, once it knows which files it
-    /// is of.
+    /// Nothing, and it is not asked for yet: it is content that another session asks for, or that this replica
+    /// asks for in an order of its own, once it knows which files it is of.
     InTurn,
     /// The object, but perhaps not all below it: these are its trie and list children.
     Present(Vec<Reference>),
     /// The object and all structure below it; for a chunk, the object.
     Held,
+}
+
+/// Who asks for a content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// This session.
+    Granted,
+    /// Another session does.
+    Elsewhere,
+    /// Nobody: it has come meanwhile.
+    Here,
 }
 
 /// What the first meeting of two states shows.
@@ -105,6 +117,8 @@ pub enum Request {
     Load(Vec<ObjectId>),
     /// [`Replica::examine`].
     Examine(Vec<Reference>),
+    /// The same, of what a peer offers: contents that are absent are claimed.
+    ExamineOffered(Vec<Reference>),
     /// [`Replica::store`].
     Store(Vec<SealedObject>),
     /// [`Replica::sync`].
@@ -121,6 +135,15 @@ pub enum Request {
         /// Where the last page ended.
         after: Option<Absent>,
     },
+    /// To be the session that asks for these contents; [`super::claims`].
+    Claim {
+        /// The contents.
+        ids: Vec<ObjectId>,
+        /// Of this session, counted.
+        pass: u32,
+    },
+    /// The peer has not got these contents.
+    GiveUp(Vec<ObjectId>),
     /// [`Replica::note_shared`].
     NoteShared(Tip),
     /// [`Replica::log`].
@@ -139,7 +162,7 @@ pub enum Answer {
     Difference(Option<Vec<Offered>>),
     /// To `Load`, in order; None for what is not there.
     Loaded(Vec<Option<SealedObject>>),
-    /// To `Examine`, in order.
+    /// To `Examine` and `ExamineOffered`, in order.
     Examined(Vec<Presence>),
     /// To `Store`.
     Stored,
@@ -149,7 +172,9 @@ pub enum Answer {
     Merged(Announcement),
     /// To `Missing`.
     Missing(Vec<Absent>),
-    /// To `NoteShared` and `Log`.
+    /// To `Claim`, in order.
+    Claimed(Vec<Claim>),
+    /// To `NoteShared`, `Log` and `GiveUp`.
     Noted,
     /// To `Recall`, in order; None for what there is no (whole) log of.
     Recalled(Vec<Option<Recalled>>),
@@ -224,6 +249,9 @@ pub trait Replica: Send + Sync {
     /// Contents of the current state that are not here, in the order in which to ask for them, after `after`.
     fn missing(&self, after: Option<&Absent>, limit: usize) -> Result<Vec<Absent>, ReplicaError>;
 
+    /// What its sessions ask for.
+    fn claims(&self) -> &Claims;
+
     /// Remembers that `peer` holds `tip` as its own state.
     fn note_shared(&self, peer: &DevicePublic, tip: &Tip) -> Result<(), ReplicaError>;
 
@@ -260,9 +288,26 @@ pub fn answer(
             Answer::Loaded(ids.iter().map(|id| replica.load(id, keys)).collect::<Result<_, _>>()?)
         }
         Request::Examine(references) => Answer::Examined(replica.examine(&references)?),
+        Request::ExamineOffered(references) => {
+            let found = replica.examine(&references)?;
+            let claim = |(reference, found): (&Reference, Presence)| {
+                let claimed = found == Presence::Absent
+                    && reference.kind == ObjectKind::Chunk
+                    && !replica.claims().accept(peer, &reference.id);
+                if claimed { Presence::InTurn } else { found }
+            };
+            Answer::Examined(references.iter().zip(found).map(claim).collect())
+        }
         Request::Store(objects) => {
+            let ids: Vec<_> = objects.iter().map(|object| object.header.id).collect();
             replica.store(objects, keys)?;
+            replica.claims().came(ids);
             Answer::Stored
+        }
+        Request::Claim { ids, pass } => Answer::Claimed(claim(replica, peer, ids, pass)?),
+        Request::GiveUp(ids) => {
+            replica.claims().give_up(peer, &ids);
+            Answer::Noted
         }
         Request::Sync => {
             replica.sync()?;
@@ -280,4 +325,25 @@ pub fn answer(
             Answer::Noted
         }
     })
+}
+
+/// Claims first, and looks then: what came in between is seen.
+fn claim(
+    replica: &dyn Replica,
+    peer: &DevicePublic,
+    ids: Vec<ObjectId>,
+    pass: u32,
+) -> Result<Vec<Claim>, ReplicaError> {
+    let granted = replica.claims().claim(peer, &ids, pass);
+    let chunk = |id: &ObjectId| Reference { id: *id, kind: ObjectKind::Chunk, place: Vec::new() };
+    let found = replica.examine(&ids.iter().map(chunk).collect::<Vec<_>>())?;
+    let told = |(granted, found): (bool, Presence)| match (found, granted) {
+        (Presence::Held | Presence::Present(_), _) => Claim::Here,
+        (_, true) => Claim::Granted,
+        (_, false) => Claim::Elsewhere,
+    };
+    let list: Vec<_> = granted.into_iter().zip(found).map(told).collect();
+    let here = ids.into_iter().zip(&list).filter(|(_, claim)| **claim == Claim::Here);
+    replica.claims().came(here.map(|(id, _)| id));
+    Ok(list)
 }

@@ -180,6 +180,7 @@ impl Session {
                 self.on_merged(number, mark, ours);
             }
             (Some(Why::Scan), Answer::Missing(list)) => self.on_missing(list),
+            (Some(Why::Claim), Answer::Claimed(claims)) => self.on_claimed(&claims)?,
             (Some(Why::Resend(ids)), Answer::Recalled(found)) => self.on_resendable(ids, found)?,
             (Some(Why::Recall { number }), Answer::Recalled(found)) => {
                 self.on_recalled(number, found.into_iter().next().flatten())?;

@@ -224,6 +224,15 @@ impl InOffer {
         (ranges(wanted.iter().map(|(index, _)| *index)), wanted)
     }
 
+    /// Contents of a page that are absent here, and that the peer has not got either.
+    pub(super) fn lacking(&self, first: u32, found: &[Presence]) -> Vec<ObjectId> {
+        let entries = self.entries.get(first as usize..).unwrap_or_default();
+        let lacking = entries.iter().zip(found).filter(|((entry, _), presence)| {
+            entry.len == 0 && entry.kind == ObjectKind::Chunk && **presence == Presence::Absent
+        });
+        lacking.map(|((entry, _), _)| entry.id).collect()
+    }
+
     /// The object at this place is stored.
     pub(super) fn stored(&mut self, index: u32) {
         let Some((entry, state)) = self.entries.get_mut(index as usize) else { return };

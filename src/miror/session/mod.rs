@@ -178,7 +178,8 @@ impl Session {
     /// When [`Input::Tick`] is due at the latest.
     pub fn wake_at(&self) -> Duration {
         let sync = self.inbox.sync_at().unwrap_or(Duration::MAX);
-        self.pulse.due(self.peer.is_some(), self.is_owed()).min(sync)
+        let scan = self.scan.rests_until().unwrap_or(Duration::MAX);
+        self.pulse.due(self.peer.is_some(), self.is_owed()).min(sync).min(scan)
     }
 
     /// How far the transfer is.

@@ -2,7 +2,7 @@
 
 use super::super::limits;
 use super::super::message::{
-    Accept, Ack, Complete, Data, Gone, Message, Offer, Slot, Stage as Done, Urgency,
+    Accept, Ack, Complete, Data, Gone, Message, Offer, Slot, Stage as Done, Urgency, Want,
 };
 use super::super::replica::{Announcement, Presence, Reference, Request};
 use super::super::session_log::{Record, Role};
@@ -23,13 +23,7 @@ impl Session {
         }
         self.go_on_scanning();
         while let Some(want) = self.wants.next()? {
-            for (tag, id) in (want.first..).zip(&want.ids) {
-                self.inbox.expect(*id, Slot::Want(tag));
-            }
-            self.progress.to_receive_objects += want.ids.len() as u64;
-            self.pulse.fed();
-            self.scan.speaks();
-            self.say(Message::Want(want));
+            self.send_want(want);
         }
         while let Some((storing, objects)) = self.inbox.next_store() {
             self.ask(Request::Store(objects), Why::Store(storing));
@@ -42,6 +36,16 @@ impl Session {
         self.grant(0, Vec::new());
         self.announce_quiet();
         Ok(())
+    }
+
+    pub(super) fn send_want(&mut self, want: Want) {
+        for (tag, id) in (want.first..).zip(&want.ids) {
+            self.inbox.expect(*id, Slot::Want(tag));
+        }
+        self.progress.to_receive_objects += want.ids.len() as u64;
+        self.pulse.fed();
+        self.scan.speaks();
+        self.say(Message::Want(want));
     }
 
     pub(super) fn on_offer(&mut self, offer: Offer) -> Result<(), SessionError> {
@@ -62,7 +66,7 @@ impl Session {
         if !places.is_empty() {
             let first = places.start;
             let references = self.intake.references(number, places);
-            self.ask(Request::Examine(references), Why::Page { number, first });
+            self.ask(Request::ExamineOffered(references), Why::Page { number, first });
         }
         Ok(())
     }
@@ -70,6 +74,7 @@ impl Session {
     pub(super) fn on_page_examined(&mut self, number: u32, first: u32, found: &[Presence]) {
         let Session { intake, inbox, progress, .. } = self;
         let Some(offer) = intake.offers.get_mut(&number) else { return };
+        let lacking = offer.lacking(first, found);
         let (ranges, wanted) = offer.examined(first, found, |id| inbox.has_stored(id));
         for (index, entry) in wanted {
             progress.to_receive_objects += 1;
@@ -81,6 +86,7 @@ impl Session {
         }
         self.pulse.fed();
         self.say(Message::Accept(Accept { number, first, wanted: ranges }));
+        self.give_up(lacking);
     }
 
     fn go_on_with_offer(&mut self, number: u32) {
@@ -243,6 +249,7 @@ impl Session {
     }
 
     pub(super) fn on_gone(&mut self, gone: Gone) -> Result<(), SessionError> {
+        let mut lacking = Vec::new();
         for slot in gone.slots {
             let id = match slot {
                 Slot::Offer { number, index } => match self.intake.offers.get_mut(&number) {
@@ -253,9 +260,18 @@ impl Session {
             };
             if let Some(id) = id {
                 self.inbox.expect_no_more(&id, slot);
+                lacking.push(id);
             }
         }
+        self.give_up(lacking);
         Ok(())
+    }
+
+    /// Another peer may have what this one has not.
+    fn give_up(&mut self, lacking: Vec<ObjectId>) {
+        if !lacking.is_empty() {
+            self.ask(Request::GiveUp(lacking), Why::Note);
+        }
     }
 
     fn refused(&mut self, tag: u32) -> Result<Option<ObjectId>, SessionError> {

@@ -32,6 +32,8 @@ pub(super) enum Why {
     Merge { number: u32, mark: u64 },
     /// To ask for contents we lack.
     Scan,
+    /// To be the one that asks.
+    Claim,
     /// To know which transfers this side can go on sending.
     Resend(Vec<LogId>),
     /// To go on with an offer of an earlier session.
@@ -60,7 +62,9 @@ impl Requests {
 
     /// Some answer is outstanding that may speak of objects as absent.
     pub(super) fn looks_open(&self) -> bool {
-        self.open.values().any(|why| matches!(why, Why::Page { .. } | Why::Walk { .. } | Why::Scan))
+        self.open
+            .values()
+            .any(|why| matches!(why, Why::Page { .. } | Why::Walk { .. } | Why::Scan | Why::Claim))
     }
 }
 

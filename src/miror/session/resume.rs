@@ -120,7 +120,7 @@ impl Session {
             let end = first.saturating_add(limits::PAGE as u32);
             let references = self.intake.references(number, first..end);
             match unknown {
-                true => self.ask(Request::Examine(references), Why::Page { number, first }),
+                true => self.ask(Request::ExamineOffered(references), Why::Page { number, first }),
                 false => self.say(Message::Accept(Accept { number, first, wanted: Vec::new() })),
             }
         }

@@ -2,10 +2,13 @@
 //! gives, behind everything else. This is what makes an interrupted transfer of content go on, what completes a
 //! walk, and how content comes that is to come in turn.
 
+use std::time::Duration;
+
 use super::super::limits;
 use super::super::message::{Stage as Done, Urgency};
-use super::super::replica::Request;
+use super::super::replica::{Claim, Request};
 use super::Session;
+use super::error::SessionError;
 use super::io::{Event, Progress};
 use super::request::Why;
 use super::wants::Asked;
@@ -21,6 +24,9 @@ enum Stage {
     Asked,
     /// All pages were seen.
     Done,
+    /// All pages were seen, and other sessions ask for some that were on them: to begin again then, to see whether
+    /// these have come.
+    Resting(Duration),
 }
 
 #[derive(Debug, Default)]
@@ -32,6 +38,10 @@ pub(super) struct Scan {
     /// Pages were seen before this one, and something on one of them was asked for.
     paged: bool,
     found: bool,
+    /// When the first of these pages was asked for.
+    began: Duration,
+    /// Passes that began after a rest.
+    passes: u32,
     /// Begin again only when all that was asked for is here: it is to be seen that nothing was missed.
     patient: bool,
     /// The peer was told that there is nothing more to ask for, and has heard nothing else since.
@@ -51,6 +61,21 @@ impl Scan {
 
     fn begin(&mut self, patient: bool) {
         *self = Scan { stage: Stage::Due, after: None, paged: false, found: false, patient, ..*self };
+    }
+
+    /// All was seen and asked for. If some of it is for other sessions to bring, it is looked for again after a while,
+    /// longer where looking takes long.
+    fn rest(&mut self, now: Duration) {
+        let took = now.saturating_sub(self.began);
+        self.stage = Stage::Resting(now + limits::REST.max(took * 4));
+    }
+
+    /// When to begin again.
+    pub(super) fn rests_until(&self) -> Option<Duration> {
+        match self.stage {
+            Stage::Resting(until) => Some(until),
+            _ => None,
+        }
     }
 
     /// A page was seen. What the user ranks anew meanwhile may come to stand on a page seen before: where there were
@@ -78,15 +103,36 @@ impl Session {
     /// Asks for the next page when the last one is nearly worked off and no structure is under way; for the first
     /// one at once: there may be something on it that comes before what was not asked for yet.
     pub(super) fn go_on_scanning(&mut self) {
+        if self.scan.stage == Stage::Done && self.wants.is_empty() && self.wants.take_elsewhere() {
+            self.scan.rest(self.pulse.now);
+        }
+        if self.scan.rests_until().is_some_and(|until| self.pulse.now >= until) {
+            self.scan.passes += 1;
+            self.scan.begin(false);
+        }
         let due = self.scan.stage == Stage::Due && self.met && self.config.pull && !self.resume.is_waiting();
         let near = match self.scan.after {
             None => !self.scan.patient || self.wants.is_empty(),
             Some(_) => self.wants.backlog() < limits::MISSING / 4,
         };
         if due && near && !self.intake.is_gathering() {
+            if self.scan.after.is_none() {
+                self.scan.began = self.pulse.now;
+            }
             self.scan.stage = Stage::Asked;
             self.ask(Request::Missing { after: self.scan.after }, Why::Scan);
         }
+        if let Some(ids) = self.wants.next_claim() {
+            self.ask(Request::Claim { ids, pass: self.scan.passes }, Why::Claim);
+        }
+    }
+
+    pub(super) fn on_claimed(&mut self, claims: &[Claim]) -> Result<(), SessionError> {
+        let Session { wants, inbox, .. } = self;
+        if let Some(want) = wants.claimed(claims, |id| inbox.has_stored(id) || inbox.is_expected(id))? {
+            self.send_want(want);
+        }
+        Ok(())
     }
 
     pub(super) fn on_missing(&mut self, list: Vec<Absent>) {

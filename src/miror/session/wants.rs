@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::super::limits;
 use super::super::message::{Urgency, Want};
+use super::super::replica::Claim;
 use super::error::SessionError;
 use crate::crypto::{ObjectId, ObjectKind};
 
@@ -27,6 +28,10 @@ pub(super) struct Wants {
     /// The lengths of `open`.
     open_bytes: u64,
     waiting: [VecDeque<Asked>; 3],
+    /// Contents for which the replica is asked whether it is for this session to ask for them.
+    claiming: Vec<Asked>,
+    /// Other sessions ask for some that were to be asked for.
+    elsewhere: bool,
     /// What waits or is open, with the most urgent asking.
     asked: HashMap<ObjectId, Urgency>,
     /// Contents the peer has not got. Asked for again at the next comparison.
@@ -46,12 +51,7 @@ impl Wants {
             return false;
         }
         self.asked.insert(asked.id, asked.urgency);
-        let [read, structure, content] = &mut self.waiting;
-        match asked.urgency {
-            Urgency::Read => read.push_back(asked),
-            Urgency::Structure => structure.push_back(asked),
-            Urgency::Content => content.push_back(asked),
-        }
+        self.queue(asked.urgency).push_back(asked);
         true
     }
 
@@ -61,33 +61,90 @@ impl Wants {
         self.ask(Asked { id, kind: None, urgency: Urgency::Read, len: 0 });
     }
 
-    /// The next WANT to send, with the tags it uses.
+    /// The next WANT to send of what needs no claim.
     pub(super) fn next(&mut self) -> Result<Option<Want>, SessionError> {
-        let Wants { next_tag, open, open_bytes, waiting, .. } = self;
-        for queue in waiting {
-            let Some(urgency) = queue.front().map(|asked| asked.urgency) else { continue };
-            let limit = match urgency {
-                Urgency::Read => limits::WANTS_OPEN,
-                _ => limits::WANTS_OPEN - limits::WANTS_RESERVED,
-            };
-            let room = limit.saturating_sub(open.len()).min(limits::IDS);
-            // Few large messages rather than many small: wait until a good part is answered.
-            let full = room < limits::IDS / 2 || *open_bytes > limits::WANTED / 4 * 3;
-            if room == 0 || (urgency == Urgency::Content && full) {
-                continue;
+        for urgency in [Urgency::Read, Urgency::Structure] {
+            let room = self.room(urgency);
+            let queue = self.queue(urgency);
+            let asked: Vec<_> = queue.drain(..queue.len().min(room)).collect();
+            if !asked.is_empty() {
+                return self.want(urgency, asked).map(Some);
             }
-            let first = *next_tag;
-            let mut ids = Vec::new();
-            while ids.len() < room && (urgency != Urgency::Content || *open_bytes < limits::WANTED) {
-                let Some(asked) = queue.pop_front() else { break };
-                *open_bytes += asked.len;
-                open.insert(*next_tag, asked);
-                *next_tag = next_tag.checked_add(1).ok_or(SessionError::Exhausted)?;
-                ids.push(asked.id);
-            }
-            return Ok(Some(Want { first, urgency, ids }));
         }
         Ok(None)
+    }
+
+    /// How many more may be asked for at once.
+    fn room(&self, urgency: Urgency) -> usize {
+        let limit = match urgency {
+            Urgency::Read => limits::WANTS_OPEN,
+            _ => limits::WANTS_OPEN - limits::WANTS_RESERVED,
+        };
+        limit.saturating_sub(self.open.len() + self.claiming.len()).min(limits::IDS)
+    }
+
+    fn queue(&mut self, urgency: Urgency) -> &mut VecDeque<Asked> {
+        let [read, structure, content] = &mut self.waiting;
+        match urgency {
+            Urgency::Read => read,
+            Urgency::Structure => structure,
+            Urgency::Content => content,
+        }
+    }
+
+    fn want(&mut self, urgency: Urgency, asked: Vec<Asked>) -> Result<Want, SessionError> {
+        let (first, mut ids) = (self.next_tag, Vec::with_capacity(asked.len()));
+        for one in asked {
+            ids.push(one.id);
+            self.open.insert(self.next_tag, one);
+            self.next_tag = self.next_tag.checked_add(1).ok_or(SessionError::Exhausted)?;
+        }
+        Ok(Want { first, urgency, ids })
+    }
+
+    /// The contents to be asked for next, if that is for this session to do.
+    pub(super) fn next_claim(&mut self) -> Option<Vec<ObjectId>> {
+        let room = self.room(Urgency::Content);
+        // Few large messages rather than many small: wait until a good part is answered.
+        let full = room < limits::IDS / 2 || self.open_bytes > limits::WANTED / 4 * 3;
+        if full || !self.claiming.is_empty() {
+            return None;
+        }
+        let [_, _, content] = &mut self.waiting;
+        while self.claiming.len() < room && self.open_bytes < limits::WANTED {
+            let Some(asked) = content.pop_front() else { break };
+            self.open_bytes += asked.len;
+            self.claiming.push(asked);
+        }
+        (!self.claiming.is_empty()).then(|| self.claiming.iter().map(|asked| asked.id).collect())
+    }
+
+    /// The answer to a claim: what to ask for now. `here` says what was stored while the replica looked.
+    pub(super) fn claimed(
+        &mut self,
+        claims: &[Claim],
+        here: impl Fn(&ObjectId) -> bool,
+    ) -> Result<Option<Want>, SessionError> {
+        let mut granted = Vec::new();
+        for (asked, claim) in std::mem::take(&mut self.claiming).into_iter().zip(claims) {
+            // A read may have come to wait for it, or it may have come.
+            let due = self.asked.get(&asked.id) == Some(&Urgency::Content) && !here(&asked.id);
+            if due && *claim == Claim::Granted {
+                granted.push(asked);
+                continue;
+            }
+            self.open_bytes = self.open_bytes.saturating_sub(asked.len);
+            if due {
+                self.asked.remove(&asked.id);
+                self.elsewhere |= *claim == Claim::Elsewhere;
+            }
+        }
+        if granted.is_empty() { Ok(None) } else { self.want(Urgency::Content, granted).map(Some) }
+    }
+
+    /// Whether other sessions ask for some that were to be asked for; once.
+    pub(super) fn take_elsewhere(&mut self) -> bool {
+        std::mem::take(&mut self.elsewhere)
     }
 
     /// What a tag asked for, if it is open.
@@ -147,9 +204,9 @@ impl Wants {
         ids
     }
 
-    /// Nothing waits and nothing is open.
+    /// Nothing waits, nothing is claimed and nothing is open.
     pub(super) fn is_empty(&self) -> bool {
-        self.open.is_empty() && self.waiting.iter().all(VecDeque::is_empty)
+        self.open.is_empty() && self.claiming.is_empty() && self.waiting.iter().all(VecDeque::is_empty)
     }
 
     /// Contents that wait to be asked for.

@@ -399,7 +399,7 @@ impl<N: Node> Network<N> {
                 Output::Event(crate::miror::session::Event::Merged(_)) => self.publish(node),
                 Output::Event(_) => {}
                 Output::End(result) => {
-                    self.links.remove(&id);
+                    self.part(id);
                     return acceptable(result.err());
                 }
             }
@@ -420,7 +420,7 @@ impl<N: Node> Network<N> {
             }
         }
         if (cut || partition)
-            && let Some(link) = self.links.remove(&id)
+            && let Some(link) = self.part(id)
             && partition
         {
             let until = self.now + Duration::from_millis(self.rng.below(20_000));
@@ -428,10 +428,22 @@ impl<N: Node> Network<N> {
         }
         if crash {
             let node = self.rng.below(self.nodes.len() as u64) as usize;
-            self.links.retain(|_, link| !link.nodes.contains(&node));
+            let of_node = self.links.iter().filter(|(_, link)| link.nodes.contains(&node));
+            for id in of_node.map(|(id, _)| *id).collect::<Vec<_>>() {
+                self.part(id);
+            }
             self.nodes[node].crash(&mut self.rng)?;
         }
         Ok(())
+    }
+
+    /// Ends a connection, and what its sessions claimed.
+    fn part(&mut self, id: u64) -> Option<Link> {
+        let link = self.links.remove(&id)?;
+        let [a, b] = link.nodes;
+        self.nodes[a].replica().claims().release(&peer(b));
+        self.nodes[b].replica().claims().release(&peer(a));
+        Some(link)
     }
 
     fn some_link(&mut self) -> Option<u64> {

@@ -9,6 +9,7 @@ use super::state::{
     Commit, Content, Context, Entries, TrieObject, Versions, contains, join, name, nibble, plant, union,
 };
 use crate::crypto::{DevicePublic, EpochId, ObjectHeader, ObjectId, ObjectKind, SealedObject};
+use crate::miror::claims::Claims;
 use crate::miror::limits;
 use crate::miror::message::{Offered, Seen, Stage, Tip};
 use crate::miror::replica::{Announcement, Meeting, Presence, Reference, Replica, ReplicaError, SessionKeys};
@@ -28,7 +29,7 @@ pub type Contents = BTreeMap<(u32, (u64, u8)), Option<Vec<u8>>>;
 
 /// A replica in memory.
 #[derive(Debug)]
-pub struct MemoryReplica(Mutex<Inner>);
+pub struct MemoryReplica(Mutex<Inner>, Claims);
 
 #[derive(Debug)]
 struct Inner {
@@ -62,7 +63,7 @@ impl MemoryReplica {
             logged: 0,
         };
         inner.commit(Vec::new());
-        MemoryReplica(Mutex::new(inner))
+        MemoryReplica(Mutex::new(inner), Claims::default())
     }
 
     /// Writes a content in place of all versions of `key` that are here, as chunks of these bytes. Gives the
@@ -96,12 +97,18 @@ impl MemoryReplica {
 
     /// Power fails: what was not durable is gone.
     pub fn crash(&self) {
+        self.1.forget();
         self.0.lock().objects.retain(|_, object| object.durable);
     }
 
     /// Records logged so far.
     pub fn logged(&self) -> u64 {
         self.0.lock().logged
+    }
+
+    /// The bytes of all contents are gone.
+    pub fn lose_chunks(&self) {
+        self.0.lock().objects.retain(|_, object| object.kind != ObjectKind::Chunk);
     }
 
     /// The logs lose their last record, as if it was torn.
@@ -466,6 +473,10 @@ impl Replica for MemoryReplica {
         let missing = ranks.into_iter().filter(|(id, _)| !inner.objects.contains_key(id));
         let all: BTreeSet<_> = missing.map(|(id, rank)| Absent { rank, len: 0, id }).collect();
         Ok(all.into_iter().filter(|one| after.is_none_or(|after| one > after)).take(limit).collect())
+    }
+
+    fn claims(&self) -> &Claims {
+        &self.1
     }
 
     fn note_shared(&self, _: &DevicePublic, _: &Tip) -> Result<(), ReplicaError> {

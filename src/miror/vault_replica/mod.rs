@@ -8,6 +8,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use super::claims::Claims;
 use super::limits;
 use super::message::{Offered, Seen, Tip};
 use super::replica::{Announcement, Meeting, Presence, Reference, Replica, ReplicaError, SessionKeys};
@@ -30,6 +31,7 @@ pub struct VaultReplica {
     provisional: Provisional,
     announced: Mutex<Option<Announcement>>,
     logs: SessionLogs,
+    claims: Claims,
 }
 
 /// Where a trie object belongs, as [`Reference::place`] carries it.
@@ -45,7 +47,7 @@ impl VaultReplica {
     pub fn new(vault: Arc<Vault>, disk: Arc<dyn Disk>) -> Self {
         let provisional = Provisional::read(vault.store());
         let logs = SessionLogs::open(disk, &vault.store().keyring(), vault.ambient().clone());
-        VaultReplica { vault, provisional, announced: Mutex::new(None), logs }
+        VaultReplica { vault, provisional, announced: Mutex::new(None), logs, claims: Claims::default() }
     }
 
     fn store(&self) -> &Store {
@@ -291,6 +293,10 @@ impl Replica for VaultReplica {
 
     fn missing(&self, after: Option<&Absent>, limit: usize) -> Result<Vec<Absent>, ReplicaError> {
         Ok(self.vault.missing(after, limit))
+    }
+
+    fn claims(&self) -> &Claims {
+        &self.claims
     }
 
     fn note_shared(&self, peer: &DevicePublic, tip: &Tip) -> Result<(), ReplicaError> {

@@ -3,8 +3,10 @@
 mod liars;
 mod pairs;
 mod resume;
+mod sources;
 mod turns;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::codec;
@@ -17,7 +19,8 @@ use crate::crypto::DevicePublic;
 /// A session with a replica that answers at once.
 struct Side {
     session: Session,
-    replica: MemoryReplica,
+    replica: Arc<MemoryReplica>,
+    peer: DevicePublic,
     keys: SessionKeys,
     hello: Hello,
     now: Duration,
@@ -32,12 +35,18 @@ struct Side {
 }
 
 impl Side {
-    fn new(replica: MemoryReplica, config: Config) -> Self {
+    fn new(replica: impl Into<Arc<MemoryReplica>>, config: Config) -> Self {
+        Self::with(replica, config, 9)
+    }
+
+    /// With the peer of a number.
+    fn with(replica: impl Into<Arc<MemoryReplica>>, config: Config, peer: u8) -> Self {
+        let (replica, peer) = (replica.into(), DevicePublic([peer; 32]));
         let random = Randomness { hello: [1; 32], secret: [2; 32] };
         let (session, hello) = Session::new(config, replica.announce().unwrap(), random, Duration::ZERO);
         let keys = super::super::testing::any_keys();
         let (now, said, events) = (Duration::ZERO, Vec::new(), Vec::new());
-        Side { session, replica, keys, hello, now, said, events, end: None, stuck: false, held: None }
+        Side { session, replica, peer, keys, hello, now, said, events, end: None, stuck: false, held: None }
     }
 
     fn feed(&mut self, input: Input) {
@@ -49,8 +58,7 @@ impl Side {
                     Output::Data(data, _) => self.said.push(Message::Data(data)),
                     Output::Request(_, Request::Store(_)) if self.stuck => {}
                     Output::Request(id, request) => {
-                        let peer = DevicePublic([9; 32]);
-                        let answer = answer(&self.replica, &peer, &self.keys, request);
+                        let answer = answer(&*self.replica, &self.peer, &self.keys, request);
                         match &mut self.held {
                             Some(held) => held.push(Input::Answer(id, answer)),
                             None => inputs.insert(0, Input::Answer(id, answer)),
@@ -77,7 +85,11 @@ impl Side {
 }
 
 /// Two that have exchanged HELLO and have room without end.
-fn introduced(a: MemoryReplica, b: MemoryReplica, config: &Config) -> (Side, Side) {
+fn introduced(
+    a: impl Into<Arc<MemoryReplica>>,
+    b: impl Into<Arc<MemoryReplica>>,
+    config: &Config,
+) -> (Side, Side) {
     let (mut a, mut b) = (Side::new(a, config.clone()), Side::new(b, config.clone()));
     a.feed(Input::Room(usize::MAX));
     b.feed(Input::Room(usize::MAX));

@@ -19,7 +19,7 @@ fn config(replica: &MemoryReplica) -> Config {
     Config { logged_from: 1, early: 0, window: 0, resume: replica.resumable(None), ..Config::follow("x") }
 }
 
-fn meet(a: MemoryReplica, b: MemoryReplica) -> (Side, Side) {
+fn meet(a: Arc<MemoryReplica>, b: Arc<MemoryReplica>) -> (Side, Side) {
     let (ours, theirs) = (config(&a), config(&b));
     let (mut a, mut b) = (Side::new(a, ours), Side::new(b, theirs));
     a.feed(Input::Room(usize::MAX));
@@ -31,7 +31,7 @@ fn meet(a: MemoryReplica, b: MemoryReplica) -> (Side, Side) {
 
 /// Two with a base in common, the first of which has since got much that is new.
 fn apart() -> (Side, Side) {
-    let (mut a, mut b) = meet(filled(1, 0..3, 100), MemoryReplica::new(2));
+    let (mut a, mut b) = meet(filled(1, 0..3, 100).into(), MemoryReplica::new(2).into());
     carry(&mut a, &mut b, usize::MAX);
     for key in 0..FILES {
         let byte = |n: usize| (key as usize * 131 + n * 7 + (n >> 8)) as u8;
