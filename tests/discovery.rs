@@ -205,6 +205,20 @@ fn a_device_that_is_only_mounted_is_found_wherever_it_comes_back() {
     laptop.fsck();
 }
 
+/// It knows an address that was right once, and is the only one that dials.
+#[test]
+fn a_device_that_has_moved_is_found_by_a_single_sync() {
+    let lan = Lan::new(["desk", "laptop"]);
+    let [desk, laptop] = &lan.hosts;
+    desk.ok(&["open"]);
+    lan.link.renumber(0, elsewhere(0));
+    put(laptop, "from the laptop");
+    let alone = laptop.bosr(&["sync"]).env("BOSR_DISCOVERY", "off").output().unwrap();
+    assert_eq!(alone.status.code(), Some(4), "{alone:?}");
+    laptop.ok(&["sync"]);
+    assert_eq!(desk.ok(&["cat", "from the laptop"]), "from the laptop");
+}
+
 #[test]
 fn a_device_with_discovery_off_says_nothing_and_is_not_found() {
     let lan = Lan::new(["desk", "laptop", "tablet"]);

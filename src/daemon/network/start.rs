@@ -94,6 +94,7 @@ pub struct Network {
     /// What goes over the network.
     pub meter: Arc<Meter>,
     forced: Forced,
+    discovers: Option<bool>,
     rates: Arc<Rates>,
     vault: Arc<Vault>,
     nearby: Nearby,
@@ -145,6 +146,7 @@ impl Network {
         let discovery = Discovery::start(parts, &nearby);
         let network = Network {
             forced,
+            discovers,
             rates,
             replicator,
             inviter,
@@ -176,6 +178,11 @@ impl Network {
             // One is the environment's and one the configuration's: each was right by itself.
             Err(reason) => tracing::warn!(%reason, "what comes first and last stays as it was"),
         }
+    }
+
+    /// Whether peers can be found on the local network.
+    pub fn discovers(&self, settings: &VaultConfig) -> bool {
+        discovery::is_on(self.discovers, settings)
     }
 
     /// Whether other devices may come: there is one, or there was when this one joined.

@@ -14,12 +14,15 @@ use super::Service;
 use crate::miror::handshake::HandshakeError;
 use crate::miror::replica::ReplicaError;
 use crate::miror::replicator::{Direction, PeerError, Status};
+use crate::miror::session::Summary;
 use crate::miror::ticket::LIFETIME;
 
 /// How long a ticket is good for, unless less was asked for.
 const LONGEST_TICKET: Duration = Duration::from_nanos(LIFETIME.unsigned_abs());
 /// How often the progress of a transfer is told.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+/// How long a peer that is not where it was is looked for on the local network.
+const NEARBY_WAIT: Duration = Duration::from_secs(3);
 /// How often a follower looks for peers that have become known, and for sessions that came or went.
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -131,19 +134,12 @@ impl Service {
     }
 
     async fn sync_with(&self, peer: &Peer, reporter: &Reporter<SyncProgress>) -> PeerSynced {
-        let address = peer.dialled();
-        let syncing = self.network.replicator.once(&address, Direction::Both);
-        tokio::pin!(syncing);
-        let outcome = loop {
-            tokio::select! {
-                outcome = &mut syncing => break outcome,
-                () = tokio::time::sleep(PROGRESS_INTERVAL) => {
-                    if let Some(status) = self.session_with(peer) {
-                        reporter.report_now(progress(&peer.alias, &status));
-                    }
-                }
-            }
-        };
+        let mut outcome = self.sync_at(peer, reporter).await;
+        if outcome.as_ref().is_err_and(is_nobody_there)
+            && let Some(found) = self.found_nearby(peer).await
+        {
+            outcome = self.sync_at(&found, reporter).await;
+        }
         match outcome {
             Ok(summary) => PeerSynced {
                 alias: peer.alias.clone(),
@@ -156,6 +152,41 @@ impl Service {
                 PeerSynced { alias: peer.alias.clone(), received: 0, sent: 0, error }
             }
         }
+    }
+
+    /// Brings the vault and a peer to the same state, if it is where it is thought to be.
+    async fn sync_at(&self, peer: &Peer, reporter: &Reporter<SyncProgress>) -> Result<Summary, PeerError> {
+        let address = peer.dialled();
+        let syncing = self.network.replicator.once(&address, Direction::Both);
+        tokio::pin!(syncing);
+        loop {
+            tokio::select! {
+                outcome = &mut syncing => return outcome,
+                () = tokio::time::sleep(PROGRESS_INTERVAL) => {
+                    if let Some(status) = self.session_with(peer) {
+                        reporter.report_now(progress(&peer.alias, &status));
+                    }
+                }
+            }
+        }
+    }
+
+    /// A peer that was met before, where it is on the local network, if it is not where it was.
+    async fn found_nearby(&self, peer: &Peer) -> Option<Peer> {
+        peer.key.filter(|_| self.network.discovers(&self.settings.lock()))?;
+        let followings = &self.network.followings;
+        let (_wanted, mut news) = (followings.want(), followings.news());
+        let is_it = |known: &Peer| known.key == peer.key && known.found && known.addresses != peer.addresses;
+        let looking = async {
+            loop {
+                if let Some(found) = self.known_peers().into_iter().find(is_it) {
+                    return Some(found);
+                }
+                // Fails only when the network is gone.
+                news.changed().await.ok()?;
+            }
+        };
+        tokio::time::timeout(NEARBY_WAIT, looking).await.ok().flatten()
     }
 
     /// The session with a peer, if there is one.
@@ -193,6 +224,16 @@ impl Service {
     fn alias_of(&self, session: &Status) -> String {
         let known = self.known_peers().into_iter().find(|peer| peer.key == Some(session.peer));
         known.map(|peer| peer.alias).unwrap_or_else(|| session.name.clone())
+    }
+}
+
+/// Nobody answers there, or nobody who speaks our language.
+fn is_nobody_there(error: &PeerError) -> bool {
+    let silent = |error: &HandshakeError| matches!(error, HandshakeError::Io(_) | HandshakeError::Slow);
+    match error {
+        PeerError::Unreachable { .. } => true,
+        PeerError::Handshake(error) => silent(error),
+        _ => false,
     }
 }
 

@@ -55,6 +55,11 @@ fn parse(text: Option<&str>) -> Result<Option<bool>, DaemonError> {
     }
 }
 
+/// Whether it is on: as the environment says, else as the configuration does.
+pub(super) fn is_on(forced: Option<bool>, settings: &VaultConfig) -> bool {
+    forced.or(settings.discovery).unwrap_or(true)
+}
+
 /// What discovery works with.
 pub(super) struct Parts {
     /// For the epochs.
@@ -77,7 +82,7 @@ pub(super) struct Parts {
 
 impl Parts {
     fn is_on(&self) -> bool {
-        self.forced.or(self.settings.lock().discovery).unwrap_or(true)
+        is_on(self.forced, &self.settings.lock())
     }
 }
 
