@@ -1,8 +1,8 @@
 //! Histories that a soak found, as it shrunk them: each broke a promise once.
 
 use super::Act::{
-    Crash, Create, Deliver, Exchange, Link, Meet, Mkdir, Pull, Rename, Restore, Save, TombstoneMove, Unlink,
-    Write,
+    Crash, Create, Deliver, Exchange, Link, Meet, Mkdir, Prune, Pull, Rename, Restore, Save, Symlink,
+    TombstoneMove, Unlink, Write,
 };
 use super::{Act, History, Step};
 
@@ -111,6 +111,35 @@ fn nobody_is_left_who_knew_of_a_lost_life() {
             (0, Crash, [0, 0, 0]),
             (1, Mkdir, [0, 0, 0]),
             (0, Restore, [0, 0, 0]),
+        ],
+    );
+}
+
+/// A file that everybody knows to be gone is pruned; a device restored from before takes one of its two names away. That
+/// brings nothing back.
+#[test]
+fn a_name_is_taken_from_what_was_pruned() {
+    keeps_every_promise(
+        2,
+        0,
+        true,
+        &[
+            (1, Pull, [0, 0, 0]),
+            (0, Symlink, [0, 0, 0]),
+            (0, Meet, [0, 0, 0]),
+            (1, Create, [0, 2, 0]),
+            (1, Link, [0, 31, 0]),
+            (1, Pull, [0, 0, 0]),
+            (0, Unlink, [0, 0, 0]),
+            (1, Rename, [8, 2, 57]),
+            (0, Pull, [0, 0, 0]),
+            (1, Restore, [34, 29, 0]),
+            (0, Unlink, [0, 0, 0]),
+            (1, Pull, [0, 0, 0]),
+            (0, Pull, [0, 0, 0]),
+            (0, Prune, [0, 0, 0]),
+            (1, Restore, [50, 0, 0]),
+            (1, Unlink, [0, 0, 0]),
         ],
     );
 }

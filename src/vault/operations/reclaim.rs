@@ -62,8 +62,7 @@ impl Edit<'_> {
         held: impl Iterator<Item = (NodeId, &'n Node)>,
     ) -> Result<()> {
         let held: BTreeMap<NodeId, &Node> = held.collect();
-        let changed =
-            held.iter().filter(|(_, node)| is_news(&node.places, seen) || is_news(&node.data, seen));
+        let changed = held.iter().filter(|(_, node)| is_named_anew(node, seen) || is_news(&node.data, seen));
         let mut todo: Vec<NodeId> = changed.map(|(id, _)| *id).collect();
         let mut done = BTreeSet::new();
         while let Some(id) = todo.pop() {
@@ -80,10 +79,10 @@ impl Edit<'_> {
 
     fn restated(&mut self, node: &Node, seen: &Context) -> NodeChange {
         let mut step = NodeChange::none(node.kind);
-        if !is_news(&node.places, seen) {
+        if !is_named_anew(node, seen) {
             let placed = node.is_placed() && !node.is_directory();
             let winner = node.places.winner().map(|(stamp, _)| stamp);
-            for (old, place) in node.places.iter() {
+            for (old, place) in node.places.iter().filter(|(stamp, _)| seen.has_seen(stamp)) {
                 if if placed { place.is_at() } else { Some(old) == winner } {
                     step.places.remove(old);
                     step.places.add(self.stamp(), place.clone());
@@ -104,6 +103,11 @@ impl Edit<'_> {
         }
         step
     }
+}
+
+/// Whether it has a name that was not seen. That one was taken from it says nothing: it was removed, all of it.
+fn is_named_anew(node: &Node, seen: &Context) -> bool {
+    node.places.iter().any(|(stamp, place)| place.is_at() && !seen.has_seen(&stamp))
 }
 
 /// Whether anything of it was not seen.
