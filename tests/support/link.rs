@@ -69,9 +69,14 @@ impl Link {
         (0..2).for_each(|end| self.lab.plug(end, true).unwrap());
     }
 
-    /// Bytes that have crossed the cable so far, both ways.
+    /// Bytes that have crossed the cable of the first host so far, both ways.
     pub(crate) fn bytes(&self) -> u64 {
-        let (sent, received) = self.lab.traffic(0).unwrap();
+        self.bytes_at(0)
+    }
+
+    /// Bytes that have crossed a host's cable so far, both ways.
+    pub(crate) fn bytes_at(&self, end: usize) -> u64 {
+        let (sent, received) = self.lab.traffic(end).unwrap();
         sent + received
     }
 }

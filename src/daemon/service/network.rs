@@ -11,10 +11,11 @@ use super::super::network::{Listen, Peer, reachable};
 use super::super::opening::vault_error;
 use super::super::updates::Reporter;
 use super::Service;
+use crate::miror::admission::Refusal;
 use crate::miror::handshake::HandshakeError;
 use crate::miror::replica::ReplicaError;
 use crate::miror::replicator::{Direction, PeerError, Status};
-use crate::miror::session::Summary;
+use crate::miror::session::{Progress, Summary};
 use crate::miror::ticket::LIFETIME;
 
 /// How long a ticket is good for, unless less was asked for.
@@ -77,7 +78,15 @@ impl Service {
         let peers = self.chosen(&peers)?;
         self.offer_everything().await?;
         let each = peers.iter().map(|peer| self.sync_with(peer, &reporter));
-        let peers = futures_util::future::join_all(each).await;
+        let mut outcomes = futures_util::future::join_all(each).await;
+        // Who has just joined may know a peer only by what another has told it now.
+        let told = outcomes.iter().any(Result::is_ok);
+        for (peer, outcome) in peers.iter().zip(&mut outcomes).filter(|_| told) {
+            if outcome.as_ref().is_err_and(is_unlisted) {
+                *outcome = self.sync_with(peer, &reporter).await;
+            }
+        }
+        let peers = peers.iter().zip(outcomes).map(|(peer, outcome)| synced(peer, outcome)).collect();
         let conflicts = self
             .on_vault(|vault| vault.conflicts().map_err(|error| vault_error("looking for conflicts", error)));
         Ok(Synced { version: VERSION, peers, conflicts: conflicts.await?.len() as u64 })
@@ -133,25 +142,15 @@ impl Service {
         .await
     }
 
-    async fn sync_with(&self, peer: &Peer, reporter: &Reporter<SyncProgress>) -> PeerSynced {
-        let mut outcome = self.sync_at(peer, reporter).await;
+    /// Brings the vault and a peer to the same state, wherever it is.
+    async fn sync_with(&self, peer: &Peer, reporter: &Reporter<SyncProgress>) -> Result<Summary, PeerError> {
+        let outcome = self.sync_at(peer, reporter).await;
         if outcome.as_ref().is_err_and(is_nobody_there)
             && let Some(found) = self.found_nearby(peer).await
         {
-            outcome = self.sync_at(&found, reporter).await;
+            return self.sync_at(&found, reporter).await;
         }
-        match outcome {
-            Ok(summary) => PeerSynced {
-                alias: peer.alias.clone(),
-                received: summary.progress.received_bytes,
-                sent: summary.progress.sent_bytes,
-                error: None,
-            },
-            Err(error) => {
-                let error = Some(peer_error(&peer.alias, &error));
-                PeerSynced { alias: peer.alias.clone(), received: 0, sent: 0, error }
-            }
-        }
+        outcome
     }
 
     /// Brings the vault and a peer to the same state, if it is where it is thought to be.
@@ -225,6 +224,20 @@ impl Service {
         let known = self.known_peers().into_iter().find(|peer| peer.key == Some(session.peer));
         known.map(|peer| peer.alias).unwrap_or_else(|| session.name.clone())
     }
+}
+
+fn synced(peer: &Peer, outcome: Result<Summary, PeerError>) -> PeerSynced {
+    let (progress, error) = match outcome {
+        Ok(summary) => (summary.progress, None),
+        Err(error) => (Progress::default(), Some(peer_error(&peer.alias, &error))),
+    };
+    let (received, sent) = (progress.received_bytes, progress.sent_bytes);
+    PeerSynced { alias: peer.alias.clone(), received, sent, error }
+}
+
+/// This device does not know the peer.
+fn is_unlisted(error: &PeerError) -> bool {
+    matches!(error, PeerError::Handshake(HandshakeError::Refused { why: Refusal::Unlisted, .. }))
 }
 
 /// Nobody answers there, or nobody who speaks our language.
