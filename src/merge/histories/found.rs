@@ -2,7 +2,7 @@
 
 use super::Act::{
     Crash, Create, Deliver, Exchange, Link, Meet, Mkdir, Prune, Pull, Rename, Restore, Save, Symlink,
-    TombstoneMove, Unlink, Write,
+    TombstoneMove, TombstoneRestore, Unlink, Write,
 };
 use super::{Act, History, Step};
 
@@ -140,6 +140,34 @@ fn a_name_is_taken_from_what_was_pruned() {
             (0, Prune, [0, 0, 0]),
             (1, Restore, [50, 0, 0]),
             (1, Unlink, [0, 0, 0]),
+        ],
+    );
+}
+
+/// Two files of one name have the same content beside it, and one of them holds the name: when it goes, the content is
+/// not shown twice.
+#[test]
+fn the_holder_of_a_name_goes_and_leaves_a_content_that_another_shows() {
+    keeps_every_promise(
+        4,
+        0,
+        true,
+        &[
+            (3, Create, [0, 1, 0]),
+            (2, Pull, [0, 0, 0]),
+            (1, Create, [0, 28, 1]),
+            (1, Link, [0, 20, 0]),
+            (2, Rename, [0, 0, 1]),
+            (2, Rename, [0, 2, 1]),
+            (0, Pull, [25, 0, 0]),
+            (3, Save, [0, 0, 0]),
+            (0, Pull, [62, 0, 0]),
+            (0, Pull, [0, 0, 0]),
+            (2, Save, [0, 0, 0]),
+            (2, Rename, [0, 49, 9]),
+            (0, TombstoneRestore, [0, 0, 0]),
+            (2, Pull, [28, 0, 0]),
+            (2, Unlink, [0, 0, 0]),
         ],
     );
 }

@@ -4,9 +4,9 @@
 //! is proved by Noise in the first stream, whose prologue has the TLS exporter in it. Whoever sits between two
 //! connections of his own has two exporters, and Noise fails.
 //!
-//! Settings (measured, see `docs/decisions`): cubic that minds queues, segmentation offload on, no 0-RTT and no resumption; no
-//! stream takes more than an object and a little, because quinn closes a whole connection on which one stream
-//! has collected more than 1024 gaps.
+//! Settings (measured, see `docs/decisions`): cubic that minds queues, segmentation offload on, no 0-RTT and no
+//! resumption; no stream takes more than an object and a little, because quinn closes a whole connection on which
+//! one stream has collected more than 1024 gaps.
 
 mod bulk;
 mod certificate;

@@ -144,7 +144,8 @@ impl Edit<'_> {
     }
 
     /// Before the holder of a name goes: nobody else may be left claiming the name. Twins go, losers become
-    /// what they show as. The holder's own further versions stay with it.
+    /// what they show as. The holder's own further versions stay with it, but for those that a loser has shown in
+    /// their place: that one goes on showing them.
     pub(super) fn vacate(&mut self, slot: &Slot) -> Result<()> {
         self.clear_twins(slot)?;
         let Some(resolved) = self.resolve(slot)? else { return Ok(()) };
@@ -153,7 +154,21 @@ impl Edit<'_> {
             let own: Vec<&Tombstone> = names.values().filter(|it| it.node == node).collect();
             self.settle_loser(node, slot, &own)?;
         }
-        Ok(())
+        match resolved.holder {
+            Holder::File(holder) => self.drop_shown_by_others(holder, slot, &resolved),
+            Holder::Directory(_) => Ok(()),
+        }
+    }
+
+    /// Takes from the holder of a name, if it has no other, what others have shown beside it.
+    fn drop_shown_by_others(&mut self, holder: NodeId, slot: &Slot, before: &Resolved) -> Result<()> {
+        let others = before.losers.iter().filter(|loser| loser.node != holder);
+        let others: Vec<&Data> = others.map(|loser| &loser.data).collect();
+        if others.is_empty() || has_other_name(&*self.node(&holder)?, slot) {
+            return Ok(());
+        }
+        let own = before.shown.as_ref().map(|(stamp, _)| *stamp);
+        self.drop_data(holder, |stamp, data| Some(stamp) != own && others.contains(&data))
     }
 
     /// Makes the tombstones that a losing file shows beside a name files of their own: the file itself, if
