@@ -38,8 +38,9 @@ pub(super) struct Scan {
     /// Pages were seen before this one, and something on one of them was asked for.
     paged: bool,
     found: bool,
-    /// When the first of these pages was asked for.
-    began: Duration,
+    /// When the replica was asked last, and how long its answers have taken in this pass.
+    asked: Duration,
+    looked: Duration,
     /// Passes that began after a rest.
     passes: u32,
     /// Begin again only when all that was asked for is here: it is to be seen that nothing was missed.
@@ -60,14 +61,19 @@ impl Scan {
     }
 
     fn begin(&mut self, patient: bool) {
-        *self = Scan { stage: Stage::Due, after: None, paged: false, found: false, patient, ..*self };
+        let (after, looked) = (None, Duration::ZERO);
+        *self = Scan { stage: Stage::Due, after, paged: false, found: false, looked, patient, ..*self };
     }
 
     /// All was seen and asked for. If some of it is for other sessions to bring, it is looked for again after a while,
     /// longer where looking takes long.
     fn rest(&mut self, now: Duration) {
-        let took = now.saturating_sub(self.began);
-        self.stage = Stage::Resting(now + limits::REST.max(took * 4));
+        self.stage = Stage::Resting(now + limits::REST.max(self.looked * 4));
+    }
+
+    /// The replica has answered.
+    fn answered(&mut self, now: Duration) {
+        self.looked += now.saturating_sub(self.asked);
     }
 
     /// When to begin again.
@@ -116,19 +122,18 @@ impl Session {
             Some(_) => self.wants.backlog() < limits::MISSING / 4,
         };
         if due && near && !self.intake.is_gathering() {
-            if self.scan.after.is_none() {
-                self.scan.began = self.pulse.now;
-            }
-            self.scan.stage = Stage::Asked;
+            (self.scan.stage, self.scan.asked) = (Stage::Asked, self.pulse.now);
             self.ask(Request::Missing { after: self.scan.after }, Why::Scan);
         }
         if let Some(ids) = self.wants.next_claim() {
+            self.scan.asked = self.pulse.now;
             self.ask(Request::Claim { ids, pass: self.scan.passes }, Why::Claim);
         }
     }
 
     pub(super) fn on_claimed(&mut self, claims: &[Claim]) -> Result<(), SessionError> {
-        let Session { wants, inbox, .. } = self;
+        let Session { wants, inbox, scan, pulse, .. } = self;
+        scan.answered(pulse.now);
         if let Some(want) = wants.claimed(claims, |id| inbox.has_stored(id) || inbox.is_expected(id))? {
             self.send_want(want);
         }
@@ -136,6 +141,7 @@ impl Session {
     }
 
     pub(super) fn on_missing(&mut self, list: Vec<Absent>) {
+        self.scan.answered(self.pulse.now);
         if self.scan.after.is_none() {
             self.wants.forget_waiting();
         }
