@@ -61,7 +61,8 @@ impl Controller for Gentle {
     fn on_ack(&mut self, now: Instant, sent: Instant, bytes: u64, app_limited: bool, rtt: &RttEstimator) {
         self.cubic.on_ack(now, sent, bytes, app_limited, rtt);
         let since = |moment: Instant| moment.saturating_duration_since(self.began);
-        let acked = Acked { sent: since(sent), at: since(now), idle: app_limited };
+        let (idle, doubling) = (app_limited, !self.settled);
+        let acked = Acked { sent: since(sent), at: since(now), idle, doubling };
         if let Some(told) = self.watch.acked(acked) {
             self.tell(told, now);
         }

@@ -7,7 +7,9 @@
 //! (CAIA delay-gradient, 2011).
 //!
 //! A round is the time until a packet sent in it is acknowledged. Its least round trip tells of a standing
-//! queue: what is slow for a moment is not in the least.
+//! queue: what is slow for a moment is not in the least. While the window doubles in each round trip, shorter rounds
+//! must do: by the end of a whole one several times too much would be on its way (RFC 9406, HyStart++, looks at eight
+//! packets for the same reason).
 #![deny(clippy::indexing_slicing)]
 
 use std::time::Duration;
@@ -16,6 +18,8 @@ use std::time::Duration;
 const SLACK: Duration = Duration::from_millis(8);
 /// What a round lasts at least: in less, a few packets decide.
 const ROUND: Duration = Duration::from_millis(4);
+/// Packets that tell enough in a round that is not a whole one.
+const FEW: u32 = 8;
 /// Rounds in a row with a queue that less in flight does not shorten, after which it is not ours: the path has
 /// become longer, or others fill it. Then its delay is the path's.
 const IN_VAIN: u8 = 8;
@@ -29,6 +33,8 @@ pub(super) struct Acked {
     pub(super) at: Duration,
     /// There was nothing more to send: if there is a queue, it is not ours.
     pub(super) idle: bool,
+    /// The window doubles in each round trip.
+    pub(super) doubling: bool,
 }
 
 /// What a round told.
@@ -48,6 +54,8 @@ pub(super) struct StandingQueue {
     /// The least round trip that was ever seen, or what is taken for it.
     path: Option<Duration>,
     began: Duration,
+    /// Packets acknowledged in this round, and the least round trip of them.
+    packets: u32,
     least: Option<Duration>,
     idle: bool,
     /// Rounds in a row that had a queue.
@@ -61,11 +69,14 @@ impl StandingQueue {
         let path = self.path.map_or(trip, |path| path.min(trip));
         let least = self.least.map_or(trip, |least| least.min(trip));
         (self.path, self.least) = (Some(path), Some(least));
+        self.packets = self.packets.saturating_add(1);
         self.idle |= acked.idle;
-        if acked.sent < self.began || acked.at < self.began + ROUND {
+        // Half of the path's length, so that what stands still for a moment at either end does not pass for a queue.
+        let enough = acked.doubling && self.packets >= FEW && acked.at >= self.began + path / 2;
+        if acked.at < self.began + ROUND || !(enough || acked.sent >= self.began) {
             return None;
         }
-        (self.began, self.least) = (acked.at, None);
+        (self.began, self.packets, self.least) = (acked.at, 0, None);
         if std::mem::take(&mut self.idle) {
             return None;
         }
@@ -176,7 +187,7 @@ mod tests {
             self.delivered += 1;
             let Some(watch) = &mut self.watch else { return };
             self.cubic.acked(at);
-            match watch.acked(Acked { sent, at, idle: false }) {
+            match watch.acked(Acked { sent, at, idle: false, doubling: self.cubic.event.is_none() }) {
                 Some(Told::Clear) => self.before = None,
                 Some(Told::Queue) => {
                     self.before = self.before.or(self.cubic.event.is_some().then_some(self.cubic));
@@ -222,7 +233,8 @@ mod tests {
         #[test]
         fn a_path_is_full_and_its_queue_short(rate in 6.0f64..8.5, trip in 0.2f64..200.0) {
             let (mut path, mut senders) = (Path::new(10f64.powf(rate), millis(trip)), [Sender::new()]);
-            run(&mut path, &mut senders, 0, 10);
+            let (_, longest) = run(&mut path, &mut senders, 0, 10);
+            prop_assert!(longest < path.trip * 3 + SLACK * 4, "{longest:?} while it looked for the rate");
             let (shares, longest) = run(&mut path, &mut senders, 10, 20);
             prop_assert!(shares[0] > 0.85, "{shares:?}");
             prop_assert!(longest < SLACK.max(path.trip / 3) + path.trip / 10 + millis(4.0), "{longest:?}");
@@ -279,7 +291,7 @@ mod tests {
         let mut watch = StandingQueue::default();
         for now in 0..10_000 {
             let (sent, at) = (Duration::from_millis(now), Duration::from_millis(now + 1 + now / 100));
-            assert_eq!(watch.acked(Acked { sent, at, idle: true }), None);
+            assert_eq!(watch.acked(Acked { sent, at, idle: true, doubling: true }), None);
         }
     }
 }
