@@ -154,10 +154,13 @@ fn a_ticket_works_once_and_in_time() {
     let ticket = desk.ok(&["invite"]).lines().next().unwrap().to_owned();
     let join = |host: &Host, ticket: &str| {
         let key = host.path("home/key");
-        host.output(&["join", ticket, "--key-file", key.to_str().unwrap()])
+        host.output(&["join", ticket, "--device", "desk", "--key-file", key.to_str().unwrap()])
     };
     let [first, second] = ["first", "second"].map(Host::new);
-    assert!(join(&first, &ticket).status.success());
+    let joined = join(&first, &ticket);
+    let printed = String::from_utf8(joined.stdout).unwrap();
+    assert!(joined.status.success() && printed.contains("vault of desk as desk-2."), "{printed}");
+    assert!(first.ok(&["status"]).contains("not known before the first sync"));
     let used = join(&second, &ticket);
     assert!(!used.status.success() && told(&used).contains("used already"), "{}", told(&used));
     let expired = desk.ok(&["invite", "--valid", "0"]).lines().next().unwrap().to_owned();

@@ -212,7 +212,9 @@ fn a_vault_named_by_its_folder_needs_no_option_after_init() {
 fn an_unreachable_peer_is_exit_code_four() {
     let host = Host::new("lonely");
     host.init();
-    assert_eq!(host.output(&["sync"]).status.code(), Some(0));
+    let alone = host.output(&["sync"]);
+    assert_eq!((alone.status.code(), alone.stdout.as_slice()), (Some(0), b"".as_slice()));
+    assert!(String::from_utf8(alone.stderr).unwrap().contains("bosr invite"));
     host.ok(&["peer", "add", "gone", "127.0.0.1:1"]);
     let output = host.output(&["sync"]);
     assert_eq!(output.status.code(), Some(4));

@@ -45,14 +45,14 @@ impl Join {
         let ticket = join::parse_ticket(&self.ticket()?, &context.ambient)?;
         let device = self.device.clone().unwrap_or_else(default_device);
         let unlock = new_key(context)?;
-        let peer = join::join(target, &ticket, unlock, &device, &context.ambient).await?;
+        let names = join::join(target, &ticket, unlock, &device, &context.ambient).await?;
         record_key(context)?;
         let joined = Joined {
             version: crate::daemon::api::VERSION,
             vault: target.shown(),
             store: target.store_shown(),
-            device,
-            peer,
+            device: names.device,
+            peer: names.peer,
         };
         context.output.result(&joined, || match context.output.quiet {
             true => String::new(),

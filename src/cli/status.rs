@@ -61,8 +61,8 @@ async fn watch(context: &Context, client: &Client) -> Result<(), Problem> {
 fn shown(status: &Answer) -> String {
     let mut rows = vec![
         ("vault", format!("{} ({})", status.vault, status.store)),
-        ("device", status.device.clone()),
-        ("state", format!("{} entries, root {}", status.nodes, short(&status.root))),
+        ("device", known(&status.device).to_owned()),
+        ("state", format!("{} entries, root {}", status.nodes, known(short(&status.root)))),
         ("on disk", text::size(status.history)),
         ("owner", status.owner.map_or_else(|| "none".to_owned(), |pid| format!("process {pid}"))),
         ("listening", status.listen.clone().unwrap_or_else(|| "no".to_owned())),
@@ -87,6 +87,11 @@ fn shown(status: &Answer) -> String {
         shown.extend(peer::table(&status.peers).lines().map(|line| format!("  {line}\n")));
     }
     shown
+}
+
+/// A device that has joined learns all else from its first sync.
+fn known(what: &str) -> &str {
+    if what.is_empty() { "not known before the first sync" } else { what }
 }
 
 fn short(id: &str) -> &str {

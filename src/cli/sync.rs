@@ -74,6 +74,9 @@ fn report(context: &Context, synced: &Synced) -> Result<Exit, Problem> {
         true => String::new(),
         false => synced.peers.iter().filter(|peer| peer.error.is_none()).map(line).collect(),
     })?;
+    if synced.peers.is_empty() {
+        context.output.remark("no other device is known yet: let one in with `bosr invite`");
+    }
     let mut failed = synced.peers.iter().filter_map(|peer| peer.error.clone()).map(Problem::from);
     if let Some(mut first) = failed.next() {
         failed.for_each(|problem| problem.tell(context.global.verbose > 0));

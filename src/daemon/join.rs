@@ -28,19 +28,29 @@ pub fn parse_ticket(text: &str, ambient: &Ambient) -> Result<Ticket, DaemonError
     ticket.map_err(|error| DaemonError::Ticket { reason: error.to_string() })
 }
 
-/// Joins with a ticket; gives the name of the device that had made it.
+/// What came of joining: the names of two devices in the vault.
+#[derive(Debug)]
+pub struct Joined {
+    /// This one.
+    pub device: String,
+    /// The one that had made the ticket.
+    pub peer: String,
+}
+
+/// Joins with a ticket, and asks to be called `device`.
 pub async fn join(
     target: &Target,
     ticket: &Ticket,
     unlock: Unlock,
     device: &str,
     ambient: &Ambient,
-) -> Result<String, DaemonError> {
+) -> Result<Joined, DaemonError> {
     let key = DeviceKey::generate(ambient.entropy.as_ref());
     let found = present(ticket, &key, device, ambient).await?;
     let (target, ambient) = (target.clone(), ambient.clone());
     let made = tokio::task::spawn_blocking(move || {
-        make(&target, key, &found, &unlock, ambient).map(|()| found.name())
+        make(&target, key, &found, &unlock, ambient)
+            .map(|()| Joined { peer: found.name(), device: found.welcome.joiner })
     });
     made.await.unwrap_or_else(|error| Err(DaemonError::internal("joining the vault", &error)))
 }

@@ -95,8 +95,8 @@ pub struct Welcome {
     pub inviter: String,
     /// What `Keyring::for_joiner` gave: vault id, vault secret, epochs.
     pub keyring: SecretBytes,
-    /// What else the joiner's vault file must say, in a form the vault defines. No secret.
-    pub vault: Vec<u8>,
+    /// The name that the joiner is listed under: its own, or one like it if that was taken.
+    pub joiner: String,
 }
 
 /// The side that gave out a ticket.

@@ -83,11 +83,11 @@ impl Inviter for VaultInviter {
             error => ReplicaError::Store(error.to_string()),
         })?;
         self.spent.lock().insert(*ticket, *key);
-        let own = self.vault.device_record(&self.vault.device());
+        let name = |key| self.vault.device_record(key).map(|record| record.name).unwrap_or_default();
         Ok(Welcome {
-            inviter: own.map(|record| record.name).unwrap_or_default(),
+            inviter: name(&self.vault.device()),
             keyring: self.keys.keyring().for_joiner().into(),
-            vault: Vec::new(),
+            joiner: name(key),
         })
     }
 }

@@ -85,6 +85,6 @@ impl Inviter for MemoryDevices {
     fn welcome(&self, _: &TicketId, key: &DevicePublic, name: &str) -> Result<Welcome, ReplicaError> {
         self.list(*key);
         let keyring = zeroize::Zeroizing::new(format!("keyring for {name}").into_bytes());
-        Ok(Welcome { inviter: "inviter".into(), keyring: keyring.into(), vault: Vec::new() })
+        Ok(Welcome { inviter: "inviter".into(), keyring: keyring.into(), joiner: String::new() })
     }
 }
