@@ -34,7 +34,7 @@ fn envelope(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(CHUNK as u64));
         group.bench_function(format!("seal {name}"), |bencher| bencher.iter(seal));
         group.bench_function(format!("open {name}"), |bencher| {
-            bencher.iter(|| crypto::open(&keyring, black_box(&sealed)).unwrap());
+            bencher.iter(|| crypto::open(&keyring, black_box(sealed.clone())).unwrap());
         });
     }
     let plaintext = noise();

@@ -22,9 +22,12 @@ pub struct BlockCipher(Gcm);
 
 impl BlockCipher {
     /// A cipher with a new random key, and that key wrapped under `epoch`, to be kept in the file's head.
-    pub fn generate(epoch: &Epoch, entropy: &dyn Entropy) -> (Self, WrappedKey) {
+    ///
+    /// # Errors
+    /// None in practice; the cipher's are passed on.
+    pub fn generate(epoch: &Epoch, entropy: &dyn Entropy) -> Result<(Self, WrappedKey), CryptoError> {
         let key = random_key(entropy);
-        (BlockCipher(Gcm::new(&key)), epoch.wrap().wrap(&key))
+        Ok((BlockCipher(Gcm::new(&key)?), epoch.wrap().wrap(&key)))
     }
 
     /// The cipher of a file whose key is wrapped under `epoch`.
@@ -32,7 +35,7 @@ impl BlockCipher {
     /// # Errors
     /// [`CryptoError::WrongKeyOrDamaged`].
     pub fn unwrap(epoch: &Epoch, wrapped: &WrappedKey) -> Result<Self, CryptoError> {
-        Ok(BlockCipher(Gcm::new(&epoch.wrap().unwrap(wrapped)?)))
+        Ok(BlockCipher(Gcm::new(&epoch.wrap().unwrap(wrapped)?)?))
     }
 
     /// Seals `plain` as block `number` into `stored`.
@@ -85,7 +88,7 @@ mod tests {
     #[test]
     fn known_answer() {
         let (keyring, entropy) = fixture::keyring();
-        let (cipher, wrapped) = BlockCipher::generate(keyring.current(), &entropy);
+        let (cipher, wrapped) = BlockCipher::generate(keyring.current(), &entropy).unwrap();
         let mut stored = [0; STORED_BLOCK_LEN];
         cipher.seal_block(7, &plain(1), &mut stored, &entropy).unwrap();
         assert_eq!(
@@ -97,7 +100,7 @@ mod tests {
     #[test]
     fn opens_under_the_wrapped_key_at_its_place_only() {
         let (keyring, entropy) = fixture::keyring();
-        let (cipher, wrapped) = BlockCipher::generate(keyring.current(), &entropy);
+        let (cipher, wrapped) = BlockCipher::generate(keyring.current(), &entropy).unwrap();
         let mut stored = [0; STORED_BLOCK_LEN];
         cipher.seal_block(7, &plain(1), &mut stored, &entropy).unwrap();
 
@@ -111,7 +114,7 @@ mod tests {
     #[test]
     fn a_changed_byte_anywhere_is_found() {
         let (keyring, entropy) = fixture::keyring();
-        let (cipher, _) = BlockCipher::generate(keyring.current(), &entropy);
+        let (cipher, _) = BlockCipher::generate(keyring.current(), &entropy).unwrap();
         let mut stored = [0; STORED_BLOCK_LEN];
         cipher.seal_block(0, &plain(1), &mut stored, &entropy).unwrap();
         for at in 0..STORED_BLOCK_LEN {
@@ -124,7 +127,7 @@ mod tests {
     #[test]
     fn the_same_block_is_never_stored_the_same() {
         let (keyring, entropy) = fixture::keyring();
-        let (cipher, _) = BlockCipher::generate(keyring.current(), &entropy);
+        let (cipher, _) = BlockCipher::generate(keyring.current(), &entropy).unwrap();
         let (mut first, mut second) = ([0; STORED_BLOCK_LEN], [0; STORED_BLOCK_LEN]);
         cipher.seal_block(0, &plain(1), &mut first, &entropy).unwrap();
         cipher.seal_block(0, &plain(1), &mut second, &entropy).unwrap();

@@ -40,8 +40,11 @@ pub struct FrameCipher(Gcm);
 impl FrameCipher {
     /// The cipher of the frames under `salt`: random bytes, new for each file (and each reuse of a file), kept
     /// in its head.
-    pub fn new(epoch: &Epoch, purpose: FramePurpose, salt: &[u8; 16]) -> Self {
-        FrameCipher(Gcm::new(&epoch.derive(salt, purpose.info())))
+    ///
+    /// # Errors
+    /// None in practice; the cipher's are passed on.
+    pub fn new(epoch: &Epoch, purpose: FramePurpose, salt: &[u8; 16]) -> Result<Self, CryptoError> {
+        Ok(FrameCipher(Gcm::new(&epoch.derive(salt, purpose.info()))?))
     }
 
     /// Seals a frame: [`FRAME_OVERHEAD`] bytes longer than `plaintext`.
@@ -92,7 +95,7 @@ mod tests {
     #[test]
     fn known_answer() {
         let (keyring, entropy) = fixture::keyring();
-        let cipher = FrameCipher::new(keyring.current(), FramePurpose::Journal, &SALT);
+        let cipher = FrameCipher::new(keyring.current(), FramePurpose::Journal, &SALT).unwrap();
         let frame = cipher.seal(b"operation", b"sequence 1", &entropy).unwrap();
         assert_eq!(
             HEXLOWER.encode(&frame),
@@ -104,7 +107,7 @@ mod tests {
     fn opens_with_its_purpose_salt_epoch_and_place_only() {
         let (keyring, entropy) = fixture::keyring();
         let epoch = keyring.current();
-        let cipher = FrameCipher::new(epoch, FramePurpose::Journal, &SALT);
+        let cipher = FrameCipher::new(epoch, FramePurpose::Journal, &SALT).unwrap();
         let mut file = b"before".to_vec();
         cipher.seal_into(&mut file, b"operation", b"1", &entropy).unwrap();
         let frame = file.split_off(6);
@@ -112,11 +115,11 @@ mod tests {
 
         let opens = |cipher: FrameCipher, place: &[u8]| cipher.open(&mut frame.clone(), place).is_ok();
         assert!(opens(cipher, b"1"));
-        assert!(!opens(FrameCipher::new(epoch, FramePurpose::Journal, &SALT), b"2"));
-        assert!(!opens(FrameCipher::new(epoch, FramePurpose::Local, &SALT), b"1"));
-        assert!(!opens(FrameCipher::new(epoch, FramePurpose::Session, &SALT), b"1"));
-        assert!(!opens(FrameCipher::new(epoch, FramePurpose::Journal, &[8; 16]), b"1"));
+        assert!(!opens(FrameCipher::new(epoch, FramePurpose::Journal, &SALT).unwrap(), b"2"));
+        assert!(!opens(FrameCipher::new(epoch, FramePurpose::Local, &SALT).unwrap(), b"1"));
+        assert!(!opens(FrameCipher::new(epoch, FramePurpose::Session, &SALT).unwrap(), b"1"));
+        assert!(!opens(FrameCipher::new(epoch, FramePurpose::Journal, &[8; 16]).unwrap(), b"1"));
         let next = keyring.next_epoch(&[], &entropy);
-        assert!(!opens(FrameCipher::new(&next, FramePurpose::Journal, &SALT), b"1"));
+        assert!(!opens(FrameCipher::new(&next, FramePurpose::Journal, &SALT).unwrap(), b"1"));
     }
 }

@@ -1,7 +1,7 @@
-//! AES-256-GCM with a random nonce, over a buffer in place.
+//! AES-256-GCM over a buffer in place: of messages, under a random nonce that goes with them, and of segments,
+//! under one that says where they stand.
 
-use aes_gcm::aead::AeadInOut;
-use aes_gcm::{Aes256Gcm, KeyInit};
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
 use super::derive::Key;
 use super::error::CryptoError;
@@ -14,12 +14,50 @@ pub(super) const TAG_LEN: usize = 16;
 /// Bytes that sealing adds.
 pub(super) const OVERHEAD: usize = NONCE_LEN + TAG_LEN;
 
-/// A cipher whose messages are laid out as nonce, ciphertext, tag.
-pub(super) struct Gcm(Aes256Gcm);
+/// The cipher under one key. Messages are laid out as nonce, ciphertext, tag.
+pub(super) struct Gcm(LessSafeKey);
 
 impl Gcm {
-    pub(super) fn new(key: &Key) -> Self {
-        Gcm(Aes256Gcm::new((&**key).into()))
+    /// The cipher under `key`.
+    ///
+    /// # Errors
+    /// None in practice; the library's are passed on.
+    pub(super) fn new(key: &Key) -> Result<Self, CryptoError> {
+        let key = UnboundKey::new(&AES_256_GCM, key.as_slice()).map_err(|_| CryptoError::Malformed("key"))?;
+        Ok(Gcm(LessSafeKey::new(key)))
+    }
+
+    /// Seals `text` in place and gives its tag. A nonce must not seal twice under one key.
+    ///
+    /// # Errors
+    /// None below 64 GiB.
+    pub(super) fn seal_segment(
+        &self,
+        nonce: [u8; NONCE_LEN],
+        associated: &[u8],
+        text: &mut [u8],
+    ) -> Result<[u8; TAG_LEN], CryptoError> {
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let tag = self.0.seal_in_place_separate_tag(nonce, Aad::from(associated), text);
+        let tag = tag.map_err(|_| CryptoError::Malformed("message"))?;
+        tag.as_ref().try_into().map_err(|_| CryptoError::Malformed("message"))
+    }
+
+    /// Opens the ciphertext and tag that lie in `buffer` from `from` to its end, to the start of `buffer`; gives how
+    /// many bytes that are.
+    ///
+    /// # Errors
+    /// [`CryptoError::WrongKeyOrDamaged`].
+    pub(super) fn open_segment(
+        &self,
+        nonce: [u8; NONCE_LEN],
+        associated: &[u8],
+        buffer: &mut [u8],
+        from: usize,
+    ) -> Result<usize, CryptoError> {
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let text = self.0.open_within(nonce, Aad::from(associated), buffer, from..);
+        Ok(text.map_err(|_| CryptoError::WrongKeyOrDamaged)?.len())
     }
 
     /// Seals `message` in place: its first [`NONCE_LEN`] and last [`TAG_LEN`] bytes are overwritten, what lies
@@ -32,8 +70,7 @@ impl Gcm {
     ) -> Result<(), CryptoError> {
         let (nonce, text, tag) = parts(message)?;
         *nonce = ambient::random(entropy);
-        let made = self.0.encrypt_inout_detached((&*nonce).into(), associated, text.into());
-        *tag = made.map_err(|_| CryptoError::Malformed("message"))?.into();
+        *tag = self.seal_segment(*nonce, associated, text)?;
         Ok(())
     }
 
@@ -43,11 +80,9 @@ impl Gcm {
         message: &'m mut [u8],
         associated: &[u8],
     ) -> Result<&'m mut [u8], CryptoError> {
-        let (nonce, text, tag) = parts(message).map_err(|_| CryptoError::WrongKeyOrDamaged)?;
-        self.0
-            .decrypt_inout_detached((&*nonce).into(), associated, (&mut *text).into(), (&*tag).into())
-            .map_err(|_| CryptoError::WrongKeyOrDamaged)?;
-        Ok(text)
+        let (nonce, sealed) = message.split_first_chunk_mut().ok_or(CryptoError::WrongKeyOrDamaged)?;
+        let len = self.open_segment(*nonce, associated, sealed, 0)?;
+        Ok(sealed.split_at_mut(len).0)
     }
 
     /// A sealed copy of `plaintext`.
@@ -96,7 +131,7 @@ mod tests {
 
     fn cipher() -> (Gcm, Counting) {
         let entropy = Counting::default();
-        (Gcm::new(&random_key(&entropy)), entropy)
+        (Gcm::new(&random_key(&entropy)).unwrap(), entropy)
     }
 
     #[test]

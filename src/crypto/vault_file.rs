@@ -88,7 +88,7 @@ impl VaultFile {
 
     fn open_keyring(&self, key: &Key) -> Result<Keyring, CryptoError> {
         let mut message = Zeroizing::new(self.keyring.clone());
-        let bytes = Gcm::new(key).open_in_place(&mut message, &keyring_associated(self.vault))?;
+        let bytes = Gcm::new(key)?.open_in_place(&mut message, &keyring_associated(self.vault))?;
         let keyring = Keyring::decode(bytes)?;
         if keyring.vault_id() == self.vault { Ok(keyring) } else { Err(CryptoError::OtherVault) }
     }
@@ -163,10 +163,10 @@ impl VaultFile {
         for slot in &mut slots {
             let slot_key = keyring.slots().get(&slot.id).ok_or(CryptoError::UnknownSlot(slot.id))?;
             let associated = slot.associated(self.vault);
-            slot.wrapped = Gcm::new(slot_key).seal(keyring_key.as_slice(), &associated, entropy)?;
+            slot.wrapped = Gcm::new(slot_key)?.seal(keyring_key.as_slice(), &associated, entropy)?;
         }
         let associated = keyring_associated(self.vault);
-        self.keyring = Gcm::new(&keyring_key).seal(&keyring.encode(), &associated, entropy)?;
+        self.keyring = Gcm::new(&keyring_key)?.seal(&keyring.encode(), &associated, entropy)?;
         self.slots = slots;
         Ok(())
     }
@@ -183,7 +183,7 @@ impl Slot {
 
     fn open(&self, vault: VaultId, slot_key: &Key) -> Option<Key> {
         let mut message = Zeroizing::new(self.wrapped.clone());
-        let opened = Gcm::new(slot_key).open_in_place(&mut message, &self.associated(vault)).ok()?;
+        let opened = Gcm::new(slot_key).ok()?.open_in_place(&mut message, &self.associated(vault)).ok()?;
         Some(Zeroizing::new(*opened.first_chunk()?))
     }
 }

@@ -11,7 +11,7 @@ pub const MESSAGE: usize = 65_472;
 pub const SLICE: usize = 60 * 1024;
 /// Bytes of an object's plaintext at most (the largest chunk). Bounds decompression as well.
 pub const PLAIN: u32 = 1 << 20;
-/// Bytes of an object's body at most: plaintext stored raw, a tag for each 32 KiB, and some room.
+/// Bytes of an object's body at most: plaintext stored raw, and a tag for each 4 KiB.
 pub const BODY: u32 = PLAIN + 4096;
 /// What each DATA message costs of the window beside its slice, so that empty slices are not free.
 pub const SLICE_OVERHEAD: u64 = 128;

@@ -12,9 +12,12 @@ use super::secret::SecretBytes;
 use crate::crypto::{ObjectHeader, ObjectId, ObjectKind};
 
 /// The features this build offers. Unknown ones of a peer are ignored.
-pub const FEATURES: &[&str] = &["offer/1", "want/1", EPOCH, RESUME];
+pub const FEATURES: &[&str] = &["offer/1", "want/1", FINE, EPOCH, RESUME];
 /// The features a peer must offer for this build to talk to it.
-pub const REQUIRED: &[&str] = &["offer/1", "want/1"];
+pub const REQUIRED: &[&str] = &["offer/1", "want/1", FINE];
+
+/// The feature of objects that are cut finely: a build without it takes them for damaged.
+pub const FINE: &str = "fine/1";
 
 /// The feature of [`Message::Epoch`].
 pub const EPOCH: &str = "epoch/1";

@@ -1,7 +1,7 @@
 //! Checking a store: `bosr fsck`, as far as frames and index go.
 
 use super::index::Place;
-use super::log::{FRAME_HEADER_LEN, Found, FrameHeader};
+use super::log::{FRAME_HEADER_LEN, Found, FrameHeader, body_at};
 use super::upkeep::index_error;
 use super::{Damage, DamageKind, LogPosition, Store, StoreError};
 use crate::crypto::{self, CryptoError, ObjectId, SealedObject};
@@ -32,14 +32,13 @@ impl Store {
     fn check_frame(&self, frame: &FrameHeader, report: &mut dyn FnMut(Damage)) -> Result<(), StoreError> {
         let Some(header) = &frame.object else { return Ok(()) };
         let (at, id) = (frame.position, Some(header.id));
-        let body_at = LogPosition::new(at.segment(), at.offset() + FRAME_HEADER_LEN as u32);
-        let body = self.log.read(body_at, frame.body_len as usize)?;
+        let body = self.log.read(body_at(at), frame.body_len as usize)?;
         if !frame.fits(&body) {
             report(Damage { at, id, what: DamageKind::Body });
             return Ok(());
         }
         let sealed = SealedObject { header: header.clone(), body };
-        match crypto::open_verified(&self.keyring(), &sealed) {
+        match crypto::open_verified(&self.keyring(), &sealed, &mut Vec::new()) {
             Ok(_) => {}
             Err(CryptoError::WrongContent(_)) => report(Damage { at, id, what: DamageKind::WrongId }),
             Err(_) => report(Damage { at, id, what: DamageKind::Body }),

@@ -51,7 +51,7 @@ impl LocalFrame {
         let header = FrameHeader::decode(&bytes, place.position).and_then(|header| header.object);
         let header = header.filter(|header| header.kind == ObjectKind::Local).ok_or_else(damaged)?;
         bytes.drain(..FRAME_HEADER_LEN.min(bytes.len()));
-        match crypto::open(keyring, &SealedObject { header, body: bytes }) {
+        match crypto::open(keyring, SealedObject { header, body: bytes }) {
             Ok(plaintext) => Self::decode(&plaintext).ok_or_else(damaged),
             Err(CryptoError::UnknownEpoch(id)) => Err(CryptoError::UnknownEpoch(id).into()),
             Err(_) => Err(damaged()),

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::index::Place;
-use super::log::{FRAME_HEADER_LEN, FrameHeader};
+use super::log::{FRAME_HEADER_LEN, FrameHeader, body_at};
 use super::{Damage, DamageKind, LogPosition, Store, StoreError};
 use crate::crypto::{self, CryptoError, ObjectHeader, ObjectId, ObjectKind, SealedObject};
 
@@ -91,7 +91,7 @@ impl Store {
     /// [`StoreError::Missing`], [`StoreError::Damaged`], [`StoreError::Disk`]; [`CryptoError::UnknownEpoch`].
     pub fn fetch(&self, id: &ObjectId) -> Result<Vec<u8>, StoreError> {
         let (at, sealed) = self.sealed_at(id)?;
-        crypto::open(&self.keyring(), &sealed).map_err(|error| self.judge(error, *id, at))
+        crypto::open(&self.keyring(), sealed).map_err(|error| self.judge(error, *id, at))
     }
 
     /// A range of the plaintext of an object; reads only what it needs if the object is not compressed.
@@ -106,12 +106,10 @@ impl Store {
             return part.map(<[u8]>::to_vec).ok_or_else(|| CryptoError::OutOfRange.into());
         }
         let at = place.position;
-        let body_at = at.offset().saturating_add(FRAME_HEADER_LEN as u32);
         let read_body = |part: Range<u64>| {
-            let offset = u32::try_from(part.start).ok().and_then(|start| body_at.checked_add(start));
-            let offset = offset.ok_or(StoreError::TooLong(part.start))?;
+            let offset = u32::try_from(part.start).map_err(|_| StoreError::TooLong(part.start))?;
             let len = usize::try_from(part.end - part.start).unwrap_or(usize::MAX);
-            self.read_log(LogPosition::new(at.segment(), offset), len, *id, at)
+            self.read_log(body_at(at).plus(offset), len, *id, at)
         };
         crypto::open_range(&self.keyring(), &header, range, read_body).map_err(|error| match error {
             StoreError::Crypto(error) => self.judge(error, *id, at),
@@ -170,13 +168,11 @@ impl Store {
     fn sealed_at(&self, id: &ObjectId) -> Result<(LogPosition, SealedObject), StoreError> {
         let place = self.place(id)?.ok_or(StoreError::Missing(*id))?;
         let at = place.position;
-        let mut bytes = self.read_log(at, FRAME_HEADER_LEN + place.body_len as usize, *id, at)?;
-        let frame = self.frame_of(&bytes, *id, place)?;
-        bytes.drain(..FRAME_HEADER_LEN.min(bytes.len()));
+        let frame = self.read_log(at, FRAME_HEADER_LEN, *id, at)?;
+        let frame = self.frame_of(&frame, *id, place)?;
+        let body = self.read_log(body_at(at), place.body_len as usize, *id, at)?;
         match frame.object {
-            Some(ref header) if frame.fits(&bytes) => {
-                Ok((at, SealedObject { header: header.clone(), body: bytes }))
-            }
+            Some(ref header) if frame.fits(&body) => Ok((at, SealedObject { header: header.clone(), body })),
             _ => Err(self.damaged_object(*id, at, DamageKind::Body)),
         }
     }

@@ -27,6 +27,11 @@ impl LogPosition {
         self.0 as u32
     }
 
+    /// So many bytes further on in the segment.
+    pub const fn plus(self, bytes: u32) -> Self {
+        LogPosition::new(self.segment(), self.offset().saturating_add(bytes))
+    }
+
     /// As it stands in frames and in the index.
     pub const fn to_u64(self) -> u64 {
         self.0

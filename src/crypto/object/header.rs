@@ -7,9 +7,12 @@ use super::super::epoch::EpochId;
 use super::super::error::CryptoError;
 use super::super::id::{ObjectId, ObjectKind};
 use super::super::wrap::WrappedKey;
+use super::segments::Cut;
 
 /// The body is a zstd frame.
 const COMPRESSED: u8 = 1;
+/// The body is cut finely.
+const FINE: u8 = 2;
 
 /// Bytes of an encoded header: kind (1), flags (1), epoch (12), plain length (4), id (32), wrapped key (40), in
 /// this order, integers little-endian.
@@ -20,7 +23,7 @@ pub const HEADER_LEN: usize = 1 + 1 + EpochId::LEN + 4 + 32 + 40;
 pub struct ObjectHeader {
     /// What it holds.
     pub kind: ObjectKind,
-    /// Bit 0: the body is compressed. The others are 0.
+    /// Bit 0: the body is compressed. Bit 1: it is sealed in segments of 4 KiB, not 32. The others are 0.
     pub flags: u8,
     /// The epoch that wraps the data key (on the wire: the one the sender would wrap it under).
     pub epoch: EpochId,
@@ -48,8 +51,20 @@ impl ObjectHeader {
         self.flags & COMPRESSED != 0
     }
 
+    /// The flags of an object that is sealed now: what is not compressed can be read in parts, and is cut for that.
     pub(super) fn flags(compressed: bool) -> u8 {
-        if compressed { COMPRESSED } else { 0 }
+        if compressed { COMPRESSED } else { FINE }
+    }
+
+    /// How the body is cut.
+    pub(super) fn cut(&self) -> Cut {
+        if self.flags & FINE == 0 { Cut::COARSE } else { Cut::FINE }
+    }
+
+    /// Whether a body of `len` bytes can be this object's.
+    pub(super) fn fits(&self, len: u64) -> bool {
+        let whole = self.cut().sealed_len(self.plain_len);
+        len > 0 && if self.is_compressed() { len <= whole } else { len == whole }
     }
 
     /// The bytes of it, as documented at [`HEADER_LEN`].
@@ -93,16 +108,19 @@ impl ObjectHeader {
     /// # Errors
     /// As [`ObjectHeader::decode`].
     pub fn check(&self) -> Result<(), CryptoError> {
-        if self.flags & !COMPRESSED != 0 {
+        if self.flags & !(COMPRESSED | FINE) != 0 {
             return Err(CryptoError::Malformed("object flags"));
         }
         let (len, limit) = (u64::from(self.plain_len), u64::from(self.kind.max_len()));
         if len > limit { Err(CryptoError::TooLong { len, limit }) } else { Ok(()) }
     }
 
+    /// Bytes of what the body is bound to.
+    pub(super) const ASSOCIATED_LEN: usize = 1 + 1 + 4 + 32;
+
     /// Kind, flags, plain length, id: what the body is bound to.
-    pub(super) fn associated(&self) -> [u8; 38] {
-        let mut bytes = [0; 38];
+    pub(super) fn associated(&self) -> [u8; Self::ASSOCIATED_LEN] {
+        let mut bytes = [0; Self::ASSOCIATED_LEN];
         let mut rest = bytes.as_mut_slice();
         let plain_len = self.plain_len.to_le_bytes();
         let fields: [&[u8]; 3] = [&[self.kind.number(), self.flags], &plain_len, &self.id.0];

@@ -17,4 +17,3 @@ pub use header::{HEADER_LEN, ObjectHeader, SealedObject};
 pub use open::{open, open_range, open_verified};
 pub use rewrap::{rewrap_for_session, rewrap_from_session, rewrap_under};
 pub use seal::{seal, seal_named};
-pub use segments::{SEGMENT_LEN, TAG_LEN, sealed_len};

@@ -6,7 +6,7 @@ use super::super::error::CryptoError;
 use super::super::keyring::Keyring;
 use super::compress;
 use super::header::{ObjectHeader, SealedObject};
-use super::segments::{SEGMENT_LEN, Segments, TAG_LEN, sealed_len, segment_count};
+use super::segments::Segments;
 
 /// The plaintext of an object. Its tags say that whoever sealed it had the data key and gave it this id; that
 /// the id fits the plaintext is checked by [`open_verified`].
@@ -14,37 +14,45 @@ use super::segments::{SEGMENT_LEN, Segments, TAG_LEN, sealed_len, segment_count}
 /// # Errors
 /// [`CryptoError::UnknownEpoch`], [`CryptoError::WrongKeyOrDamaged`], those of [`ObjectHeader::check`], and
 /// [`CryptoError::WrongContent`] where compressed content is not as long as declared.
-pub fn open(keyring: &Keyring, sealed: &SealedObject) -> Result<Vec<u8>, CryptoError> {
-    open_body(keyring, &sealed.header, &sealed.body)
+pub fn open(keyring: &Keyring, sealed: SealedObject) -> Result<Vec<u8>, CryptoError> {
+    let SealedObject { header, mut body } = sealed;
+    open_in_place(keyring, &header, &mut body)?;
+    Ok(body)
 }
 
-fn open_body(keyring: &Keyring, header: &ObjectHeader, body: &[u8]) -> Result<Vec<u8>, CryptoError> {
+/// Leaves the plaintext in `body`.
+fn open_in_place(keyring: &Keyring, header: &ObjectHeader, body: &mut Vec<u8>) -> Result<(), CryptoError> {
     header.check()?;
-    let whole = sealed_len(header.plain_len);
-    let fits = if header.is_compressed() { body.len() as u64 <= whole } else { body.len() as u64 == whole };
-    if !fits || body.is_empty() {
+    let len = body.len() as u64;
+    if !header.fits(len) {
         return Err(CryptoError::WrongKeyOrDamaged);
     }
     let data_key = keyring.epoch(&header.epoch)?.wrap().unwrap(&header.wrapped)?;
-    let count = (body.len() as u64).div_ceil((SEGMENT_LEN + TAG_LEN) as u64);
-    let content = Segments::new(&data_key, &header.associated()).open(body, 0, count)?;
-    if !header.is_compressed() {
-        return Ok(content);
+    Segments::new(&data_key, header)?.open(body, 0, len.div_ceil(header.cut().sealed()))?;
+    if header.is_compressed() {
+        // The tags fit, so this is what was sealed: whoever did so did not seal what the header says.
+        *body = compress::decompress(body, header.plain_len).ok_or(CryptoError::WrongContent(header.id))?;
     }
-    // The tags fit, so this is what was sealed: whoever did so did not seal what the header says.
-    compress::decompress(&content, header.plain_len).ok_or(CryptoError::WrongContent(header.id))
+    Ok(())
 }
 
-/// As [`open`], and checks the id: for what comes from a peer, before it is stored or acknowledged.
+/// As [`open`], and checks the id: for what comes from a peer, before it is stored or acknowledged. The plaintext lies
+/// in `scratch`, whose room is used again from one object to the next.
 ///
 /// # Errors
 /// Those of [`open`], and [`CryptoError::WrongContent`].
-pub fn open_verified(keyring: &Keyring, sealed: &SealedObject) -> Result<Vec<u8>, CryptoError> {
-    let plaintext = open(keyring, sealed)?;
-    if keyring.content_keys().object_id(sealed.header.kind, &plaintext) != sealed.header.id {
+pub fn open_verified<'s>(
+    keyring: &Keyring,
+    sealed: &SealedObject,
+    scratch: &'s mut Vec<u8>,
+) -> Result<&'s [u8], CryptoError> {
+    scratch.clear();
+    scratch.extend_from_slice(&sealed.body);
+    open_in_place(keyring, &sealed.header, scratch)?;
+    if keyring.content_keys().object_id(sealed.header.kind, scratch) != sealed.header.id {
         return Err(CryptoError::WrongContent(sealed.header.id));
     }
-    Ok(plaintext)
+    Ok(scratch)
 }
 
 /// A range of the plaintext of an object that is not compressed, opening only the segments it touches.
@@ -69,14 +77,13 @@ pub fn open_range<E: From<CryptoError>>(
         return Ok(Vec::new());
     }
     let data_key = keyring.epoch(&header.epoch)?.wrap().unwrap(&header.wrapped)?;
-    let touched = Touched::new(&range, header.plain_len);
-    let sealed = read_body(touched.body.clone())?;
-    if sealed.len() as u64 != touched.body.end - touched.body.start {
+    let touched = Touched::new(&range, header);
+    let mut content = read_body(touched.body.clone())?;
+    if content.len() as u64 != touched.body.end - touched.body.start {
         return Err(CryptoError::WrongKeyOrDamaged.into());
     }
-    let count = segment_count(header.plain_len.into());
-    let mut content =
-        Segments::new(&data_key, &header.associated()).open(&sealed, touched.first_segment, count)?;
+    let count = header.cut().count(header.plain_len.into());
+    Segments::new(&data_key, header)?.open(&mut content, touched.first_segment, count)?;
     content.truncate(touched.within.end);
     content.drain(..touched.within.start.min(content.len()));
     Ok(content)
@@ -92,14 +99,15 @@ struct Touched {
 }
 
 impl Touched {
-    fn new(range: &Range<u32>, plain_len: u32) -> Self {
-        const SEALED: u64 = (SEGMENT_LEN + TAG_LEN) as u64;
-        let first_segment = u64::from(range.start) / SEGMENT_LEN as u64;
-        let past_last = u64::from(range.end).div_ceil(SEGMENT_LEN as u64);
-        let start = range.start as usize % SEGMENT_LEN;
+    fn new(range: &Range<u32>, header: &ObjectHeader) -> Self {
+        let cut = header.cut();
+        let first_segment = u64::from(range.start) / cut.plain();
+        let past_last = u64::from(range.end).div_ceil(cut.plain());
+        let start = (u64::from(range.start) % cut.plain()) as usize;
         Touched {
             first_segment,
-            body: first_segment * SEALED..(past_last * SEALED).min(sealed_len(plain_len)),
+            body: first_segment * cut.sealed()
+                ..(past_last * cut.sealed()).min(cut.sealed_len(header.plain_len)),
             within: start..start + range.len(),
         }
     }

@@ -44,7 +44,7 @@ pub fn seal_named(
         id,
         wrapped: epoch.wrap().wrap(&data_key),
     };
-    let body = Segments::new(&data_key, &header.associated()).seal(&content)?;
+    let body = Segments::new(&data_key, &header)?.seal(&content)?;
     Ok(SealedObject { header, body })
 }
 

@@ -197,7 +197,7 @@ impl SessionLogs {
         let path = format!("{FOLDER}/{}.wal", HEXLOWER.encode(&short));
         let file = self.disk.open(&path, Open::Create)?;
         file.write_at(&[&MAGIC[..], &salt, &epoch.id().to_bytes()].concat(), 0)?;
-        let cipher = FrameCipher::new(epoch, FramePurpose::Session, &salt);
+        let cipher = FrameCipher::new(epoch, FramePurpose::Session, &salt).map_err(io::Error::other)?;
         let standing = Standing { age, used: clock.wall() };
         let mut log = OpenLog { path, file, cipher, end: HEAD, frames: 0, standing };
         log.write(&(name.0, name.1, age), &**entropy)?;
@@ -217,7 +217,8 @@ fn cipher_of(file: &dyn DiskFile, keyring: &Keyring) -> io::Result<Option<FrameC
         return Ok(None);
     }
     let epoch = keyring.epoch(&epoch).ok();
-    Ok(epoch.map(|epoch| FrameCipher::new(epoch, FramePurpose::Session, salt)))
+    let cipher = epoch.map(|epoch| FrameCipher::new(epoch, FramePurpose::Session, salt));
+    cipher.transpose().map_err(io::Error::other)
 }
 
 impl OpenLog {

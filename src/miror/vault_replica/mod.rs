@@ -32,6 +32,8 @@ pub struct VaultReplica {
     announced: Mutex<Option<Announcement>>,
     logs: SessionLogs,
     claims: Claims,
+    /// Room to open in what arrives.
+    scratch: Mutex<Vec<u8>>,
 }
 
 /// Where a trie object belongs, as [`Reference::place`] carries it.
@@ -47,7 +49,14 @@ impl VaultReplica {
     pub fn new(vault: Arc<Vault>, disk: Arc<dyn Disk>) -> Self {
         let provisional = Provisional::read(vault.store());
         let logs = SessionLogs::open(disk, &vault.store().keyring(), vault.ambient().clone());
-        VaultReplica { vault, provisional, announced: Mutex::new(None), logs, claims: Claims::default() }
+        VaultReplica {
+            vault,
+            provisional,
+            announced: Mutex::new(None),
+            logs,
+            claims: Claims::default(),
+            scratch: Mutex::default(),
+        }
     }
 
     fn store(&self) -> &Store {
@@ -112,17 +121,18 @@ impl VaultReplica {
         keyring: &Keyring,
         object: SealedObject,
         keys: &SessionKeys,
+        scratch: &mut Vec<u8>,
     ) -> Result<SealedObject, ReplicaError> {
         let id = object.header.id;
         let bad = |error: CryptoError| rejected(&id, &error.to_string());
         object.header.check().map_err(bad)?;
         let header = rewrap_from_session(keyring.current(), &object.header, &keys.incoming).map_err(bad)?;
         let sealed = SealedObject { header, body: object.body };
-        let plain = open_verified(keyring, &sealed).map_err(bad)?;
+        let plain = open_verified(keyring, &sealed, scratch).map_err(bad)?;
         match sealed.header.kind {
             ObjectKind::Chunk | ObjectKind::Trie => {}
-            ObjectKind::List => drop(inspect_list(None, &plain).map_err(|e| rejected(&id, &e.to_string()))?),
-            ObjectKind::Commit => drop(Commit::decode(&plain).map_err(|e| rejected(&id, &e.to_string()))?),
+            ObjectKind::List => drop(inspect_list(None, plain).map_err(|e| rejected(&id, &e.to_string()))?),
+            ObjectKind::Commit => drop(Commit::decode(plain).map_err(|e| rejected(&id, &e.to_string()))?),
             ObjectKind::Local => return Err(rejected(&id, "local state is not for others")),
         }
         Ok(sealed)
@@ -253,9 +263,11 @@ impl Replica for VaultReplica {
         let keyring = self.store().keyring();
         let mut arrived = Vec::new();
         let mut failed = None;
+        // Whoever stores at the same time has room of its own.
+        let mut scratch = std::mem::take(&mut *self.scratch.lock());
         for object in objects {
             let id = object.header.id;
-            let stored = self.verified(&keyring, object, keys).and_then(|sealed| {
+            let stored = self.verified(&keyring, object, keys, &mut scratch).and_then(|sealed| {
                 if sealed.header.kind != ObjectKind::Chunk
                     && !self.store().contains(&id).map_err(store_error)?
                 {
@@ -271,6 +283,7 @@ impl Replica for VaultReplica {
                 }
             }
         }
+        *self.scratch.lock() = scratch;
         self.vault.arrived(&arrived).map_err(vault_error)?;
         failed.map_or(Ok(()), Err)
     }

@@ -54,7 +54,7 @@ impl SealedFile {
     pub(super) fn create(disk: &dyn Disk, keyring: &Keyring, entropy: Arc<dyn Entropy>) -> io::Result<Self> {
         let file = disk.open(INDEX_PATH, Open::Create)?;
         let epoch = keyring.current();
-        let (cipher, wrapped) = BlockCipher::generate(epoch, entropy.as_ref());
+        let (cipher, wrapped) = BlockCipher::generate(epoch, entropy.as_ref()).map_err(io::Error::other)?;
         let head: [u8; HEAD_LEN] =
             checked_header(&[&MAGIC, &keyring.vault_id().0, &epoch.id().to_bytes(), &wrapped]);
         let mut block = head.to_vec();

@@ -175,7 +175,7 @@ impl Journal {
         if let Some((active, head)) = resume.file {
             let epoch = keyring.epoch(&head.epoch)?;
             state.active = active;
-            state.cipher = Some(FrameCipher::new(epoch, FramePurpose::Journal, &head.salt));
+            state.cipher = Some(FrameCipher::new(epoch, FramePurpose::Journal, &head.salt)?);
             state.generation = head.generation;
         }
         Ok((Self::with(files, len, state, entropy), entries))
@@ -234,7 +234,7 @@ impl Journal {
         let generation = state.greatest_generation + 1;
         let head = Head { vault: keyring.vault_id(), generation, epoch: epoch.id(), salt };
         self.file(file)?.write_at(&head.encode(), 0)?;
-        state.cipher = Some(FrameCipher::new(epoch, FramePurpose::Journal, &salt));
+        state.cipher = Some(FrameCipher::new(epoch, FramePurpose::Journal, &salt)?);
         state.generation = generation;
         state.greatest_generation = generation;
         state.active = file;

@@ -44,7 +44,7 @@ impl Chain {
         chain.head = Head::decode(&head).filter(|head| head.vault == keyring.vault_id());
         let Some(head) = &chain.head else { return Ok(chain) };
         let epoch = keyring.epoch(&head.epoch)?;
-        let cipher = FrameCipher::new(epoch, FramePurpose::Journal, &head.salt);
+        let cipher = FrameCipher::new(epoch, FramePurpose::Journal, &head.salt)?;
         let mut at = FRAMES_AT;
         while let Some(link) = read_link(file, at, len, &cipher)? {
             let follows = match chain.links.last() {

@@ -22,6 +22,11 @@ use crate::crypto::{HEADER_LEN, ObjectHeader};
 /// Bytes of a frame's header.
 pub(in super::super) const FRAME_HEADER_LEN: usize = 4 + HEADER_LEN + 4 + 4 + 8 + 8 + 4;
 
+/// Where the body of the frame at a place begins.
+pub(in super::super) fn body_at(frame: LogPosition) -> LogPosition {
+    frame.plus(FRAME_HEADER_LEN as u32)
+}
+
 const OBJECT: [u8; 4] = *b"bosF";
 const VOID: [u8; 4] = *b"bosV";
 

@@ -9,7 +9,8 @@
 //! - A segment is durable as a whole before the next exists.
 //! - Bytes of the log are written once, in order, each place by one `write`. Only recovery writes again: void
 //!   frames over what was broken or taken back.
-//! - Memory holds at most about 2 MiB of frames that are not written yet, plus one for each appending thread.
+//! - Memory holds at most about 2 MiB of frames that are not written yet, room for 1 MiB more, and one frame for each
+//!   appending thread.
 //!
 //! # Locks
 //! `writing` → `tail` → (whatever the `accept` callback of [`Log::append`] takes). Disk writes and syncs
@@ -33,7 +34,7 @@ use super::recovery::Segments;
 use super::{Damage, StoreError};
 use crate::crypto::{ObjectHeader, VaultId};
 
-pub(super) use frame::{FRAME_HEADER_LEN, FrameHeader};
+pub(super) use frame::{FRAME_HEADER_LEN, FrameHeader, body_at};
 pub(super) use scan::{Bodies, Found, scan};
 pub(super) use segment::{LOG_DIR, SEGMENT_HEAD_LEN, SegmentHead, segment_number, segment_path};
 
@@ -151,7 +152,7 @@ impl Log {
         };
         self.segment(at.segment())?.write_at(&bytes, u64::from(at.offset()))?;
         let mut tail = self.tail.lock();
-        tail.wrote(&bytes);
+        tail.wrote(bytes);
         Ok(tail.written())
     }
 

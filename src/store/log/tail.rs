@@ -11,15 +11,13 @@ pub(super) struct Tail {
     written: LogPosition,
     leaving: Arc<Vec<u8>>,
     gathering: Vec<u8>,
-}
-
-fn after(at: LogPosition, len: usize) -> LogPosition {
-    LogPosition::new(at.segment(), at.offset().saturating_add(len as u32))
+    /// Room to gather in next, that was used before.
+    spare: Vec<u8>,
 }
 
 impl Tail {
     pub(super) fn new(end: LogPosition) -> Self {
-        Tail { written: end, leaving: Arc::default(), gathering: Vec::new() }
+        Tail { written: end, leaving: Arc::default(), gathering: Vec::new(), spare: Vec::new() }
     }
 
     pub(super) fn written(&self) -> LogPosition {
@@ -27,7 +25,7 @@ impl Tail {
     }
 
     pub(super) fn end(&self) -> LogPosition {
-        after(self.written, self.leaving.len() + self.gathering.len())
+        self.written.plus((self.leaving.len() + self.gathering.len()) as u32)
     }
 
     pub(super) fn gathered(&self) -> usize {
@@ -49,16 +47,20 @@ impl Tail {
             if self.gathering.is_empty() {
                 return None;
             }
-            let room = Vec::with_capacity(self.gathering.capacity());
+            let room = std::mem::take(&mut self.spare);
             self.leaving = Arc::new(std::mem::replace(&mut self.gathering, room));
         }
         Some((self.written, self.leaving.clone()))
     }
 
     /// What [`Tail::take_gathered`] gave is in the file.
-    pub(super) fn wrote(&mut self, bytes: &[u8]) {
-        self.written = after(self.written, bytes.len());
+    pub(super) fn wrote(&mut self, bytes: Arc<Vec<u8>>) {
+        self.written = self.written.plus(bytes.len() as u32);
         self.leaving = Arc::default();
+        if let Some(mut room) = Arc::into_inner(bytes) {
+            room.clear();
+            self.spare = room;
+        }
     }
 
     /// `len` bytes at `at`, if they are not in the file yet.
@@ -92,7 +94,7 @@ mod tests {
         assert_eq!(tail.read(at(101), 3).unwrap(), b"bcd");
         assert_eq!(tail.read(at(104), 2).unwrap(), b"ef");
         assert_eq!(tail.read(at(99), 1), None);
-        tail.wrote(&bytes);
+        tail.wrote(bytes);
         assert_eq!((tail.written(), tail.end()), (at(104), at(106)));
         assert_eq!(tail.read(at(101), 3), None);
         assert_eq!(tail.read(at(104), 2).unwrap(), b"ef");
