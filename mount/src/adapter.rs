@@ -261,8 +261,10 @@ impl<F: Filesystem + ?Sized> fuser::Filesystem for Adapter<F> {
         reply: fuser::ReplyData,
     ) {
         let _then = self.watch.after();
-        let range = Range { offset, length };
-        self.filesystem.read(&caller(request), inode(number), handle(at), range, self.kept(reply));
+        let reply = self.kept(reply);
+        let alone = self.requests.unanswered() == 1 && !self.watch.is_next_there();
+        let range = Range { offset, length, alone };
+        self.filesystem.read(&caller(request), inode(number), handle(at), range, reply);
     }
 
     fn write(

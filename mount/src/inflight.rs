@@ -60,6 +60,11 @@ impl InFlight {
         }
     }
 
+    /// How many have begun and not been answered or parked.
+    pub(crate) fn unanswered(&self) -> u64 {
+        self.counts.iter().map(|count| count.load(SeqCst)).sum()
+    }
+
     fn count(&self, phase: u64) -> &AtomicU64 {
         let [even, odd] = &self.counts;
         if phase & 1 == 0 { even } else { odd }

@@ -43,6 +43,9 @@ pub struct Range {
     pub offset: u64,
     /// How long it is, in bytes; at most 1 MiB.
     pub length: u32,
+    /// No other request was under way or waiting when this one came: whoever answers it at once, on the thread that
+    /// brings it, keeps nobody waiting.
+    pub alone: bool,
 }
 
 /// A stretch of an open file.

@@ -54,8 +54,18 @@ impl Watch {
         After(self)
     }
 
+    /// Whether the kernel has another request.
+    pub(crate) fn is_next_there(&self) -> bool {
+        self.device.get().is_some_and(|device| {
+            let mut channel = [PollFd::new(device.as_fd(), PollFlags::POLLIN)];
+            poll(&mut channel, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+        })
+    }
+
     fn stay_awake(&self) {
-        let Some(device) = self.device.get() else { return };
+        if self.device.get().is_none() {
+            return;
+        }
         let patience = self.patience.load(Relaxed);
         // Below one whole look it counts the requests until the next.
         let looks =
@@ -65,8 +75,7 @@ impl Watch {
         }
         let came = (0..looks).any(|_| {
             std::thread::yield_now();
-            let mut channel = [PollFd::new(device.as_fd(), PollFlags::POLLIN)];
-            poll(&mut channel, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+            self.is_next_there()
         });
         self.patience.store(if came { NOW_AND_THEN + MOST } else { NOW_AND_THEN + looks / 4 }, Relaxed);
     }

@@ -17,6 +17,9 @@ use super::layers::ReadPlan;
 use crate::vault::contents::{Content, MAX_LEN, Stored};
 use crate::vault::{Data as NodeData, Shown, Stamp, Tree, Vault, VaultError};
 
+/// Bytes of a read that takes no longer than waking a thread for it and being woken by it.
+const SHORT: u32 = 64 << 10;
+
 /// Answers a read with what lies `below`, under what was written since.
 fn answer_read(reply: Reply<Data>, vault: &Vault, plan: ReadPlan, below: Result<Vec<u8>, VaultError>) {
     let fetch = |stored: &Stored| Ok::<_, VaultError>(vault.contents().stored(stored)?);
@@ -126,7 +129,8 @@ impl Core {
         if to_write && !open.writes { Err(Error::BadHandle) } else { Ok(open.file) }
     }
 
-    /// Reads. What is in memory is answered at once, the rest by reading threads.
+    /// Reads. What is in memory is answered at once, and what is short where nobody else waits; the rest by reading
+    /// threads.
     pub(super) fn read_bytes(self: &Arc<Self>, handle: Handle, range: Range, mut reply: Reply<Data>) {
         let file = match self.handled(handle, false) {
             Ok(file) => file,
@@ -141,7 +145,7 @@ impl Core {
             return answer_read(reply, &vault, plan, below);
         }
         // Not parked yet: a read is answered soon, or waits for a peer and is parked there.
-        self.reading.run(move || {
+        let read = move || {
             let (offset, length) = (plan.range.start, plan.length());
             match vault.read_content(&under, offset, length) {
                 Err(VaultError::Missing(_)) => {
@@ -153,7 +157,8 @@ impl Core {
                 }
                 below => answer_read(reply, &vault, plan, below),
             }
-        });
+        };
+        if range.alone && range.length <= SHORT { read() } else { self.reading.run(read) }
     }
 
     /// Writes.

@@ -242,7 +242,7 @@ impl Requests {
 
     fn read(&self, slot: usize, at: u64, length: usize) -> Result<Vec<u8>> {
         let (inode, handle) = self.slot(slot)?;
-        let range = Range { offset: at, length: length as u32 };
+        let range = Range { offset: at, length: length as u32, alone: at.is_multiple_of(2) };
         let data: Data = ask(|reply| self.fs.read(&CALLER, inode, handle, range, reply))?;
         Ok(data.0)
     }
@@ -265,7 +265,7 @@ impl Requests {
     fn read_all(&self, inode: Inode, handle: Handle) -> Vec<u8> {
         let mut content = Vec::new();
         loop {
-            let range = Range { offset: content.len() as u64, length: 1 << 20 };
+            let range = Range { offset: content.len() as u64, length: 1 << 20, alone: false };
             let data: Data = ask(|reply| self.fs.read(&CALLER, inode, handle, range, reply)).unwrap();
             if data.0.is_empty() {
                 return content;
