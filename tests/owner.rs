@@ -4,7 +4,9 @@
 mod support;
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -137,6 +139,37 @@ fn a_client_says_so_when_its_owner_dies() {
     host.kill_owner();
     assert_eq!(following.0.wait().unwrap().code(), Some(1), "{}", said());
     assert!(said().contains("has ended") && said().lines().count() == 1, "{}", said());
+}
+
+/// An owner that says hello, and ends when it is asked for anything else.
+fn ends_when_asked(listener: &UnixListener) {
+    for connection in listener.incoming().map_while(Result::ok) {
+        std::thread::spawn(move || {
+            let mut request = BufReader::new(&connection).lines().map_while(Result::ok);
+            let hello = request.next().is_some_and(|line| line.starts_with("GET /v1/hello "));
+            if hello && request.any(|line| line.is_empty()) {
+                let said = r#"{"version":1,"pid":1,"stays":true}"#;
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length:";
+                let _ = (&connection).write_all(format!("{head} {}\r\n\r\n{said}", said.len()).as_bytes());
+                // Until the other side has gone.
+                let _ = request.next();
+            }
+        });
+    }
+}
+
+#[test]
+fn an_unmount_that_nobody_answered_is_no_mount_that_was_not_there() {
+    let host = Host::new("unanswered");
+    let folder = host.path("run/bosr");
+    fs::DirBuilder::new().mode(0o700).create(&folder).unwrap();
+    let listener = UnixListener::bind(folder.join("0.sock")).unwrap();
+    std::thread::spawn(move || ends_when_asked(&listener));
+    let mountpoint = host.mountpoint();
+    let output = host.output(&["unmount", mountpoint.to_str().unwrap()]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("has ended") && said.lines().count() == 1, "{said}");
 }
 
 #[test]

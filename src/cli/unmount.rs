@@ -26,13 +26,18 @@ impl Unmount {
         // The mount may be of another vault than the one that the options name.
         let first = ask_owner(&context.target).await.ok().flatten();
         let others = every_owner(&context.target.paths).await;
+        let mut unanswered = None;
         for client in first.into_iter().chain(others) {
             match client.unmount(shown.as_bytes()).await {
-                Err(DaemonError::NotMounted { .. } | DaemonError::OwnerGone { .. }) => continue,
+                Err(DaemonError::NotMounted { .. }) => {}
+                // It may have had the mount, and nobody knows how that ended.
+                Err(error @ DaemonError::OwnerGone { .. }) => unanswered = Some(error),
                 outcome => return Ok(outcome.map(|()| Exit::Done)?),
             }
         }
-        dead_mount::clear(&dir)?;
-        Ok(Exit::Done)
+        match (dead_mount::clear(&dir), unanswered) {
+            (Err(DaemonError::NotMounted { .. }), Some(error)) => Err(error.into()),
+            (cleared, _) => Ok(cleared.map(|()| Exit::Done)?),
+        }
     }
 }

@@ -184,7 +184,12 @@ impl Service {
         let mount = mount.ok_or_else(|| DaemonError::NotMounted { dir: dir.to_owned() })?;
         let shown = dir.to_owned();
         let place = PathBuf::from(dir);
-        blocking(move || mount.unmount_at(&place).map_err(|error| unmount_error(shown, &error))).await?;
+        let ending = blocking(move || mount.unmount_at(&place).map_err(|error| unmount_error(shown, &error)));
+        tokio::select! {
+            ended = ending => ended?,
+            // The kernel takes seconds to forget a million files, after all of them are put away here.
+            () = self.mounts.gone(dir) => return Ok(()),
+        }
         self.mounts.ended.send_modify(|count| *count += 1);
         self.mounts.gone(dir).await;
         Ok(())
