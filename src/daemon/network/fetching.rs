@@ -13,8 +13,6 @@ use crate::vault::{Result, VaultError};
 
 /// How long a session may take to come about when a reader waits and there is none.
 const SESSION_WAIT: Duration = Duration::from_secs(5);
-/// How often to look whether one has.
-const SESSION_POLL: Duration = Duration::from_millis(50);
 
 /// Fetches over the sessions of a vault; without one, dials the peers first.
 pub struct SessionFetch {
@@ -52,13 +50,17 @@ async fn fetch_after_dialling(
     let _wanted = followings.want();
     let mut held = followings.hold_all();
     let mut news = followings.news();
+    let met = replicator.until(|sessions| sessions.iter().any(|session| session.tip.is_some()));
+    let dialling = async {
+        // The followings keep the other end: it goes after this does.
+        while news.changed().await.is_ok() {
+            held = followings.hold_all();
+        }
+    };
     let waiting = async {
-        while replicator.sessions().iter().all(|session| session.tip.is_none()) {
-            tokio::time::sleep(SESSION_POLL).await;
-            if news.has_changed().unwrap_or(false) {
-                news.mark_unchanged();
-                held = followings.hold_all();
-            }
+        tokio::select! {
+            () = met => {}
+            () = dialling => {}
         }
     };
     tokio::time::timeout(SESSION_WAIT, waiting).await.is_ok() && replicator.fetch(ids).await

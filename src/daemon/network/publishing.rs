@@ -11,7 +11,7 @@ use crate::ambient::Clock;
 use crate::miror::replicator::Replicator;
 use crate::vault::{ChangeSet, Changes, Origin, Vault};
 
-/// How often sessions are counted: as much later may the first commit for a new peer come early.
+/// How often sessions are counted while there are any, and what they bring is measured.
 const COUNT_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Runs until it is dropped.
@@ -77,6 +77,10 @@ async fn count(vault: Arc<Vault>, replicator: Replicator, meter: Arc<Meter>, clo
             vault.set_followed(now);
             followed = now;
         }
-        tokio::time::sleep(COUNT_INTERVAL).await;
+        if now {
+            tokio::time::sleep(COUNT_INTERVAL).await;
+        } else {
+            replicator.until(|sessions| !sessions.is_empty()).await;
+        }
     }
 }

@@ -31,8 +31,6 @@ use crate::vault::Vault;
 
 /// How long sessions may take to say goodbye.
 const GOODBYE_WAIT: Duration = Duration::from_secs(3);
-/// How often to look whether they have.
-const GOODBYE_POLL: Duration = Duration::from_millis(20);
 
 /// What forces one transport.
 const TRANSPORT: &str = "BOSR_TRANSPORT";
@@ -202,11 +200,7 @@ impl Network {
             discovery.end().await;
         }
         self.replicator.close();
-        let silence = async {
-            while !self.replicator.sessions().is_empty() {
-                tokio::time::sleep(GOODBYE_POLL).await;
-            }
-        };
+        let silence = self.replicator.until(<[_]>::is_empty);
         let _ = tokio::time::timeout(GOODBYE_WAIT, silence).await;
         self.running.lock().take();
         self.vault.set_fetch(None);

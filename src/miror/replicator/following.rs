@@ -57,7 +57,7 @@ async fn keep(replicator: Replicator, shared: Arc<Shared>) {
     loop {
         let key = shared.peer.lock().key;
         if let Some(key) = &key {
-            replicator.0.registry.gone(key).await;
+            replicator.until(|sessions| sessions.iter().all(|session| session.peer != *key)).await;
         }
         let attempt = async {
             let link = dial(&replicator, &shared).await?;

@@ -205,6 +205,11 @@ impl Replicator {
         self.0.registry.statuses()
     }
 
+    /// Waits until the sessions that run are as wanted.
+    pub async fn until(&self, wanted: impl Fn(&[Status]) -> bool) {
+        self.0.registry.until(wanted).await;
+    }
+
     /// Ends the session with a device (it was revoked).
     pub async fn end(&self, peer: &DevicePublic) {
         self.0.registry.end(peer).await;

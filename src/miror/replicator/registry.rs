@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -129,16 +131,34 @@ impl Registry {
         }
     }
 
-    /// Waits until no session with the device runs.
-    pub(super) async fn gone(&self, peer: &DevicePublic) {
+    /// Waits until the sessions that run are as wanted.
+    pub(super) async fn until(&self, wanted: impl Fn(&[Status]) -> bool) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if !self.table.lock().running.contains_key(peer) {
+            let mut watched: Vec<_> =
+                self.table.lock().running.values().map(|running| running.status.clone()).collect();
+            let statuses: Vec<_> =
+                watched.iter_mut().map(|status| status.borrow_and_update().clone()).collect();
+            if wanted(&statuses) {
                 return;
             }
-            changed.await;
+            let mut news: FuturesUnordered<_> = watched.iter_mut().map(watch::Receiver::changed).collect();
+            let news = async {
+                loop {
+                    match news.next().await {
+                        Some(Ok(())) => return,
+                        // A session that ends leaves the table, which is heard of below.
+                        Some(Err(_)) => {}
+                        None => std::future::pending().await,
+                    }
+                }
+            };
+            tokio::select! {
+                () = changed => {}
+                () = news => {}
+            }
         }
     }
 
@@ -176,15 +196,13 @@ mod tests {
     use crate::miror::link::Transport;
     use crate::miror::session::Progress;
 
-    /// Whether a session that `dialler` begins at `now` is taken beside one that `other` began at 0 s.
-    fn is_taken(own: u8, other: DevicePublic, dialler: DevicePublic, now: u64) -> bool {
-        let (own, peer) = (DevicePublic([own; 32]), DevicePublic([3 - own; 32]));
-        let registry = Registry::default();
-        let status = Status {
-            peer,
+    /// How a session with device `number` stands at its beginning.
+    fn beginning(number: u8, dialled: bool) -> Status {
+        Status {
+            peer: DevicePublic([number; 32]),
             name: String::new(),
             address: String::new(),
-            dialled: other == own,
+            dialled,
             port: 0,
             transport: Transport::Tcp,
             tip: None,
@@ -192,7 +210,14 @@ mod tests {
             settled: false,
             generation: 0,
             progress: Progress::default(),
-        };
+        }
+    }
+
+    /// Whether a session that `dialler` begins at `now` is taken beside one that `other` began at 0 s.
+    fn is_taken(own: u8, other: DevicePublic, dialler: DevicePublic, now: u64) -> bool {
+        let status = beginning(3 - own, other == DevicePublic([own; 32]));
+        let (own, peer) = (DevicePublic([own; 32]), status.peer);
+        let registry = Registry::default();
         let (_told, status) = watch::channel(status);
         let enter =
             |dialler, now| registry.enter(peer, dialler, own, status.clone(), Duration::from_secs(now));
@@ -218,5 +243,44 @@ mod tests {
         }
         assert!(is_taken(1, smaller, greater, 60), "the peer was killed, and is back");
         assert!(!is_taken(2, smaller, greater, 60), "the peer's session is as good as one of ours");
+    }
+
+    #[tokio::test]
+    async fn who_waits_hears_of_every_change() {
+        let own = DevicePublic([9; 32]);
+        let registry = Registry::default();
+        let begin = |number| {
+            let status = beginning(number, true);
+            let peer = status.peer;
+            let (told, status) = watch::channel(status);
+            let (place, _) =
+                registry.enter(peer, own, own, status, Duration::ZERO).unwrap_or_else(|_| panic!());
+            (told, place)
+        };
+        let hears = |wanted: fn(&[Status]) -> bool| {
+            let registry = registry.clone();
+            tokio::spawn(async move { registry.until(wanted).await })
+        };
+        let begun = hears(|sessions| sessions.len() == 2);
+        tokio::task::yield_now().await;
+        let (first, place) = begin(1);
+        assert!(!begun.is_finished());
+        let (second, other) = begin(2);
+        begun.await.unwrap();
+        let settled = hears(|sessions| sessions.iter().any(|session| session.settled));
+        tokio::task::yield_now().await;
+        drop((first, place));
+        second.send_modify(|status| status.in_sync = true);
+        tokio::task::yield_now().await;
+        assert!(!settled.is_finished());
+        second.send_modify(|status| status.settled = true);
+        settled.await.unwrap();
+        let over = hears(<[Status]>::is_empty);
+        tokio::task::yield_now().await;
+        drop(second);
+        tokio::task::yield_now().await;
+        assert!(!over.is_finished(), "it is still in the table");
+        drop(other);
+        over.await.unwrap();
     }
 }
