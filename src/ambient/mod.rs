@@ -1,4 +1,4 @@
-//! What a program takes from the machine around it: time, randomness, the user's own files.
+//! What a program takes from the machine around it: time, randomness, the user's own files, memory.
 //!
 //! Everything above gets these passed in, so that tests and simulations can drive them. This is the only
 //! place that asks the operating system for them (`clippy.toml` bans the calls elsewhere); the disk under a
@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod files;
+pub mod memory;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

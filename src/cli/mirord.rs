@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::exit::Exit;
 use super::problem::Problem;
 use super::tracing_output;
-use crate::ambient::Ambient;
+use crate::ambient::{Ambient, memory};
 use crate::daemon::hosting::Hosting;
 use crate::daemon::notify::Notify;
 use crate::daemon::owner::EndSignals;
@@ -34,6 +34,7 @@ struct Mirord {
 
 /// The `mirord` program.
 pub fn mirord() -> ExitCode {
+    memory::in_small_pages();
     let options = Mirord::parse();
     let verbose = options.verbose;
     tracing_output::start(verbose);

@@ -42,6 +42,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::ambient::memory;
 use crate::daemon::handoff::OWNER_COMMAND;
 use crate::daemon::owner;
 use exit::Exit;
@@ -98,6 +99,7 @@ enum Command {
 
 /// The `bosr` program.
 pub fn bosr() -> ExitCode {
+    memory::in_small_pages();
     if std::env::args_os().nth(1).is_some_and(|first| first == OWNER_COMMAND) {
         return background_owner();
     }
