@@ -245,6 +245,11 @@ mod tests {
         assert!(!is_taken(2, smaller, greater, 60), "the peer's session is as good as one of ours");
     }
 
+    /// Waits for a task that has all it waits for.
+    async fn soon(waiting: tokio::task::JoinHandle<()>) {
+        tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap();
+    }
+
     #[tokio::test]
     async fn who_waits_hears_of_every_change() {
         let own = DevicePublic([9; 32]);
@@ -266,7 +271,7 @@ mod tests {
         let (first, place) = begin(1);
         assert!(!begun.is_finished());
         let (second, other) = begin(2);
-        begun.await.unwrap();
+        soon(begun).await;
         let settled = hears(|sessions| sessions.iter().any(|session| session.settled));
         tokio::task::yield_now().await;
         drop((first, place));
@@ -274,13 +279,13 @@ mod tests {
         tokio::task::yield_now().await;
         assert!(!settled.is_finished());
         second.send_modify(|status| status.settled = true);
-        settled.await.unwrap();
+        soon(settled).await;
         let over = hears(<[Status]>::is_empty);
         tokio::task::yield_now().await;
         drop(second);
         tokio::task::yield_now().await;
         assert!(!over.is_finished(), "it is still in the table");
         drop(other);
-        over.await.unwrap();
+        soon(over).await;
     }
 }
