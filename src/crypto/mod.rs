@@ -51,8 +51,8 @@ pub use id::{ObjectId, ObjectKind, VaultId};
 pub use key_file::new_key_file;
 pub use keyring::Keyring;
 pub use object::{
-    HEADER_LEN, ObjectHeader, SealedObject, open, open_range, open_verified, rewrap_for_session,
-    rewrap_from_session, rewrap_under, seal, seal_named,
+    HEADER_LEN, ObjectHeader, SealedObject, likely_place, open, open_range, open_verified,
+    rewrap_for_session, rewrap_from_session, rewrap_under, seal, seal_named,
 };
 pub use session::{Direction, SessionWrapKey};
 pub use slot::{Argon2Cost, SlotId, SlotKind, Unlock};

@@ -14,6 +14,9 @@ const HEADER_BYTES: usize = 256;
 /// What all of them may come to: those of some 2 GB of chunks.
 pub(super) const HEADERS_BYTES: usize = 8192 * HEADER_BYTES;
 
+/// How far from its header a part of an object must begin, and how long it may be, for both to be read at once.
+const APART: u32 = 64 << 10;
+
 impl Store {
     /// Stores an object, unless it is here, and gives its id. Durable once the log is synced up to a
     /// [`Store::position`] taken afterwards.
@@ -99,6 +102,7 @@ impl Store {
     /// # Errors
     /// As [`Store::fetch`]; [`CryptoError::OutOfRange`].
     pub fn fetch_range(&self, id: &ObjectId, range: Range<u32>) -> Result<Vec<u8>, StoreError> {
+        self.expect_range(id, &range)?;
         let (place, header) = self.header_at(id)?.ok_or(StoreError::Missing(*id))?;
         if header.is_compressed() {
             let whole = self.fetch(id)?;
@@ -163,6 +167,23 @@ impl Store {
         let Some(header) = frame.object else { return Ok(None) };
         self.headers.insert(*id, Arc::new((place, header.clone())), HEADER_BYTES);
         Ok(Some((place, header)))
+    }
+
+    /// Has the disk begin with a range for which the header must be read first, from another place of the disk: both
+    /// are waited for at once. Not where the system reads so far by itself, nor so much that a wrong guess would hurt.
+    fn expect_range(&self, id: &ObjectId, range: &Range<u32>) -> Result<(), StoreError> {
+        let apart = range.start >= APART && range.len() <= APART as usize;
+        if apart
+            && self.headers.find(id).is_none()
+            && let Some(place) = self.place(id)?
+        {
+            let part = crypto::likely_place(range);
+            let upto = part.end.min(place.body_len.into());
+            if let Ok(offset) = u32::try_from(part.start) {
+                self.log.expect(body_at(place.position).plus(offset), upto.saturating_sub(part.start));
+            }
+        }
+        Ok(())
     }
 
     fn sealed_at(&self, id: &ObjectId) -> Result<(LogPosition, SealedObject), StoreError> {

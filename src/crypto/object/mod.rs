@@ -14,6 +14,6 @@ mod segments;
 mod tests;
 
 pub use header::{HEADER_LEN, ObjectHeader, SealedObject};
-pub use open::{open, open_range, open_verified};
+pub use open::{likely_place, open, open_range, open_verified};
 pub use rewrap::{rewrap_for_session, rewrap_from_session, rewrap_under};
 pub use seal::{seal, seal_named};

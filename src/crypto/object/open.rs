@@ -6,7 +6,7 @@ use super::super::error::CryptoError;
 use super::super::keyring::Keyring;
 use super::compress;
 use super::header::{ObjectHeader, SealedObject};
-use super::segments::Segments;
+use super::segments::{Cut, Segments};
 
 /// The plaintext of an object. Its tags say that whoever sealed it had the data key and gave it this id; that
 /// the id fits the plaintext is checked by [`open_verified`].
@@ -89,6 +89,12 @@ pub fn open_range<E: From<CryptoError>>(
     Ok(content)
 }
 
+/// Where in the body of an object `range` of its plaintext lies, if it is not compressed and was sealed as objects are
+/// now; the end may be past that of the body. For asking the disk before the header is known.
+pub fn likely_place(range: &Range<u32>) -> Range<u64> {
+    Cut::FINE.touched(range)
+}
+
 /// The segments that a range touches.
 struct Touched {
     first_segment: u64,
@@ -101,13 +107,11 @@ struct Touched {
 impl Touched {
     fn new(range: &Range<u32>, header: &ObjectHeader) -> Self {
         let cut = header.cut();
-        let first_segment = u64::from(range.start) / cut.plain();
-        let past_last = u64::from(range.end).div_ceil(cut.plain());
         let start = (u64::from(range.start) % cut.plain()) as usize;
+        let body = cut.touched(range);
         Touched {
-            first_segment,
-            body: first_segment * cut.sealed()
-                ..(past_last * cut.sealed()).min(cut.sealed_len(header.plain_len)),
+            first_segment: u64::from(range.start) / cut.plain(),
+            body: body.start..body.end.min(cut.sealed_len(header.plain_len)),
             within: start..start + range.len(),
         }
     }

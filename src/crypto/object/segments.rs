@@ -3,6 +3,8 @@
 //! Each segment has its position and whether it is the last in its nonce, so segments cannot be moved, dropped
 //! or added, and any one can be opened alone. The rest of the nonce is zero: a data key seals one body only.
 
+use std::ops::Range;
+
 use super::super::derive::Key;
 use super::super::error::CryptoError;
 use super::super::gcm::{Gcm, NONCE_LEN, TAG_LEN};
@@ -32,6 +34,12 @@ impl Cut {
     /// How many segments `len` bytes take: at least one, so that nothing is authenticated too.
     pub(super) fn count(self, len: u64) -> u64 {
         len.div_ceil(self.plain()).max(1)
+    }
+
+    /// Where in a body that goes on long enough the segments lie that `range` of its plaintext touches.
+    pub(super) fn touched(self, range: &Range<u32>) -> Range<u64> {
+        let past_last = u64::from(range.end).div_ceil(self.plain());
+        u64::from(range.start) / self.plain() * self.sealed()..past_last * self.sealed()
     }
 
     /// Bytes of the body that `len` bytes are sealed into.

@@ -270,6 +270,7 @@ fn a_range_reads_only_the_segments_it_touches() {
         });
         assert_eq!(read.unwrap(), noise(256 << 10)[at as usize..at as usize + 4096]);
         assert_eq!((asked.end - asked.start) as usize, segments * (SEGMENT_LEN + TAG_LEN));
+        assert_eq!(likely_place(&(at..at + 4096)), asked);
     }
 }
 

@@ -65,6 +65,9 @@ pub trait Disk: Send + Sync + std::fmt::Debug {
 pub trait DiskFile: Send + Sync + std::fmt::Debug {
     /// Reads at `offset`; fewer bytes than asked only at the end of the file.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Says that `len` bytes at `offset` will be read in a moment. A hint: nothing waits, and nothing comes of it
+    /// where the system does not take it.
+    fn expect(&self, _offset: u64, _len: u64) {}
     /// Writes all of `bytes` at `offset`. On an error any part of them may have been written.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Cuts the file, or extends it by zeros.

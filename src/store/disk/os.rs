@@ -7,6 +7,8 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+
 use super::{Disk, DiskFile, Open, Space};
 
 /// A folder of the machine. Files are made with mode 0600, folders with 0700.
@@ -100,6 +102,12 @@ impl DiskFile for OsFile {
             }
         }
         Ok(done)
+    }
+
+    fn expect(&self, offset: u64, len: u64) {
+        if let (Ok(offset), Ok(len)) = (i64::try_from(offset), i64::try_from(len)) {
+            let _ = posix_fadvise(&self.0, offset, len, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
+        }
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

@@ -212,6 +212,13 @@ impl Log {
         Ok(bytes)
     }
 
+    /// Has the disk begin to read what will be asked for in a moment.
+    pub(super) fn expect(&self, at: LogPosition, len: u64) {
+        if let Ok(file) = self.segment(at.segment()) {
+            file.expect(u64::from(at.offset()), len);
+        }
+    }
+
     /// Bytes that are not written to the disk yet.
     pub(super) fn unwritten(&self) -> u64 {
         self.tail.lock().unwritten()
