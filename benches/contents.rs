@@ -10,6 +10,8 @@ use bosr::vault::contents::{Content, Contents, Extents};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const MIB: usize = 1 << 20;
+/// For decoded lists.
+const CACHE: usize = 4 * MIB;
 
 fn noise(len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
@@ -24,12 +26,12 @@ fn contents(c: &mut Criterion) {
     group.throughput(Throughput::Bytes(bytes.len() as u64));
     for workers in [0, 2] {
         group.bench_function(format!("write 64 MiB, {workers} workers"), |b| {
-            let contents = Contents::new(Arc::new(MemoryObjects::new()), 7, workers);
+            let contents = Contents::new(Arc::new(MemoryObjects::new()), 7, workers, CACHE);
             b.iter(|| contents.write(black_box(&bytes[..])))
         });
     }
     group.bench_function("splice 64 MiB in batches of 8", |b| {
-        let contents = Contents::new(Arc::new(MemoryObjects::new()), 7, 0);
+        let contents = Contents::new(Arc::new(MemoryObjects::new()), 7, 0, CACHE);
         b.iter(|| {
             bytes.chunks(8 * MIB).fold(Content::Empty, |content, batch| {
                 let mut edits = Extents::new();
@@ -39,7 +41,7 @@ fn contents(c: &mut Criterion) {
         });
     });
 
-    let contents = Contents::new(Arc::new(MemoryObjects::new()), 7, 0);
+    let contents = Contents::new(Arc::new(MemoryObjects::new()), 7, 0, CACHE);
     let content = contents.write(&bytes[..]).unwrap();
     group.bench_function("read 64 MiB by 128 KiB", |b| {
         b.iter(|| {

@@ -46,7 +46,7 @@ fn changes(numbers: impl Iterator<Item = u32>, value: u8) -> Vec<Change<Value>> 
 }
 
 fn trie(c: &mut Criterion) {
-    let forest = Forest::<Fixed>::new(Arc::new(MemoryObjects::new()));
+    let forest = Forest::<Fixed>::new(Arc::new(MemoryObjects::new()), 8 << 20);
     let all = changes(0..100_000, 1);
     c.bench_function("apply 100,000 to nothing", |b| b.iter(|| forest.apply(&Trie::EMPTY, black_box(&all))));
 

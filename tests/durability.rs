@@ -12,7 +12,7 @@ use std::sync::mpsc;
 
 use bosr::ambient::Ambient;
 use bosr::crypto::{Argon2Cost, Keyring, Unlock, VaultFile, new_key_file};
-use bosr::fs::{Checks, MountedVault, Ownership};
+use bosr::fs::{Checks, DirtyLimit, MountedVault, Ownership};
 use bosr::store::disk::fault::{FaultDisk, Loss};
 use bosr::store::{Options, Store};
 use bosr::vault::{Content, Data, Life, NodeId, Tree, Vault};
@@ -221,7 +221,8 @@ fn keys(ambient: &Ambient) -> Keys {
 }
 
 fn rig(vault: Arc<Vault>) -> Rig {
-    let fs = MountedVault::new(Arc::clone(&vault), Ownership::Keep, Checks::Kernel).unwrap();
+    let fs = MountedVault::new(Arc::clone(&vault), Ownership::Keep, Checks::Kernel, DirtyLimit::default())
+        .unwrap();
     Rig { vault, fs, model: Model::new(), open: BTreeMap::new() }
 }
 

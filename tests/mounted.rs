@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bosr::ambient::Ambient;
 use bosr::crypto::{Argon2Cost, Keyring, Unlock, VaultFile, new_key_file};
-use bosr::fs::{Checks, MountedVault, Ownership};
+use bosr::fs::{Checks, DirtyLimit, MountedVault, Ownership};
 use bosr::store::disk::OsDisk;
 use bosr::store::disk::fault::FaultDisk;
 use bosr::store::{Options, Store};
@@ -24,7 +24,8 @@ struct Mounted {
 }
 
 fn start(vault: Arc<Vault>, at: &Path) -> Mounted {
-    let fs = MountedVault::new(Arc::clone(&vault), Ownership::Keep, Checks::Kernel).unwrap();
+    let fs = MountedVault::new(Arc::clone(&vault), Ownership::Keep, Checks::Kernel, DirtyLimit::default())
+        .unwrap();
     let mount = Mount::start(Arc::clone(&fs), at, &MountOptions::default()).unwrap();
     fs.tell(mount.invalidator()).unwrap();
     let (committer, flusher) = (Arc::clone(&vault), Arc::clone(&vault));

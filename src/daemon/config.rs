@@ -10,6 +10,8 @@
 //! mounts = [{ dir = "/home/me/Vault", options = "noatime" }]
 //! upload-limit = "2MB/s"
 //! download-limit = "10MB/s"
+//! dirty-limit = "64MiB"
+//! cache-limit = "48MiB"
 //! first = ["Documents", "Photos/2026"]
 //! last = ["Videos"]
 //! ```
@@ -26,7 +28,10 @@ use serde::de::Error;
 use super::paths::{Paths, VaultRef};
 use super::places::{Places, priorities};
 use super::rate::Rate;
+use super::size::Size;
 use crate::ambient::files;
+use crate::fs::DirtyLimit;
+use crate::store::{Caches, Options};
 
 /// A configuration is written by hand; anything larger is not one.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
@@ -68,12 +73,45 @@ pub struct VaultConfig {
     pub upload_limit: Option<Rate>,
     /// How fast data may come from all peers together.
     pub download_limit: Option<Rate>,
+    /// How much may be written and be in memory only, above which writers wait. Holds from the next mount.
+    pub dirty_limit: Option<Size>,
+    /// How much of what is read again and again is kept in memory, beside the kernel's own cache of contents. Holds
+    /// from the next opening.
+    pub cache_limit: Option<Size>,
     /// What is asked of peers before the rest.
     #[serde(default)]
     pub first: Places,
     /// What is asked of peers when there is nothing else left.
     #[serde(default)]
     pub last: Places,
+}
+
+impl VaultConfig {
+    /// The sizes that its store works with.
+    pub fn store_options(&self) -> Options {
+        let Some(Size(limit)) = self.cache_limit else { return Options::default() };
+        let caches = Caches::within(usize::try_from(limit).unwrap_or(usize::MAX));
+        Options { caches, ..Options::default() }
+    }
+
+    /// How much may be dirty in its mount.
+    pub fn dirty(&self) -> DirtyLimit {
+        self.dirty_limit.map_or_else(DirtyLimit::default, |Size(limit)| DirtyLimit::at_least(limit))
+    }
+
+    /// Says which limit is below what the vault works with.
+    fn check_limits(&self) -> Result<(), String> {
+        let least = [
+            ("dirty-limit", self.dirty_limit, DirtyLimit::LEAST),
+            ("cache-limit", self.cache_limit, Caches::LEAST as u64),
+        ];
+        for (key, given, least) in least {
+            if given.is_some_and(|Size(given)| given < least) {
+                return Err(format!("{key} must be {}MiB at least", least >> 20));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A place where `mirord` mounts a vault.
@@ -115,11 +153,12 @@ impl Config {
         Self::parse(text).map_err(|error| invalid(one_line(text, &error)))
     }
 
-    fn parse(text: &str) -> Result<Self, toml::de::Error> {
+    pub(super) fn parse(text: &str) -> Result<Self, toml::de::Error> {
         let config: Config = toml::from_str(text)?;
         for (name, vault) in &config.vaults {
             let clash = |reason| toml::de::Error::custom(format!("vaults.{name}: {reason}"));
             priorities(&vault.first, &vault.last).map_err(clash)?;
+            vault.check_limits().map_err(clash)?;
         }
         Ok(config)
     }
@@ -196,6 +235,7 @@ mod tests {
     fn every_setting_is_read() {
         let text = "[vaults.work]\nstore = '/s'\nkey-file = '/k'\nlisten = 'off'\ndiscovery = false\nfollow = false\n\
                     upload-limit = '2MB/s'\ndownload-limit = '500 kB'\n\
+                    dirty-limit = '16 MiB'\ncache-limit = '0.5GB'\n\
                     first = ['a', 'b/c']\nlast = ['d']\n\
                     peers = { nas = 'nas:1' }\nmounts = [{ dir = '/m', options = 'ro' }]\n";
         let work = Config::parse(text).unwrap().vaults.remove("work").unwrap();
@@ -204,6 +244,7 @@ mod tests {
         assert_eq!(work.listen.as_deref(), Some("off"));
         assert_eq!((work.discovery, work.follow), (Some(false), Some(false)));
         assert_eq!((work.upload_limit, work.download_limit), (Some(Rate(2_000_000)), Some(Rate(500_000))));
+        assert_eq!((work.dirty_limit, work.cache_limit), (Some(Size(16 << 20)), Some(Size(500_000_000))));
         assert_eq!((work.first, work.last), ("a:b/c".parse().unwrap(), "d".parse().unwrap()));
         assert_eq!(work.peers.get("nas").map(String::as_str), Some("nas:1"));
         assert_eq!(work.mounts.first().map(|m| m.dir.as_path()), Some(Path::new("/m")));
@@ -231,6 +272,20 @@ mod tests {
         assert!(message.contains("`y/../z`") && message.contains("line 2"), "{message}");
         let message = refused("[vaults.a]\nfirst = ['x']\nlast = ['/x']\n");
         assert!(message.contains("vaults.a") && message.contains("`/x`"), "{message}");
+    }
+
+    #[test]
+    fn limits_that_nothing_works_with_are_named() {
+        for (key, least) in [("dirty-limit", "16MiB"), ("cache-limit", "6MiB")] {
+            let text = |size: &str| format!("[vaults.a]\n{key} = '{size}'\n");
+            assert!(Config::parse(&text(least)).is_ok());
+            let refused = Config::parse(&text("5MiB")).unwrap_err().to_string();
+            assert!(refused.contains(&format!("vaults.a: {key} must be {least} at least")), "{refused}");
+            assert!(Config::parse(&text("lots")).unwrap_err().to_string().contains("`lots` is no size"));
+        }
+        let given = VaultConfig { cache_limit: Some(Size(96 << 20)), ..VaultConfig::default() };
+        assert_eq!(given.store_options().caches, Caches::within(96 << 20));
+        assert_eq!(VaultConfig::default().store_options().caches, Caches::default());
     }
 
     #[test]

@@ -68,6 +68,7 @@ pub(super) fn create_store(
     let keyring = Arc::new(keyring);
     let disk = Arc::new(disk);
     life(target, &disk, keyring.vault_id(), ambient)?;
-    let store = Store::create(disk, &file, keyring.clone(), ambient.clone());
+    let options = target.settings.store_options();
+    let store = Store::create_with(disk, &file, keyring.clone(), ambient.clone(), options);
     Ok((Arc::new(store.map_err(|error| store_error(target, error))?), keyring, lock))
 }

@@ -34,6 +34,7 @@ pub mod query;
 pub mod rate;
 pub mod reach;
 pub mod service;
+pub mod size;
 pub mod socket;
 pub mod target;
 pub mod updates;

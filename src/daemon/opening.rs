@@ -31,7 +31,8 @@ impl OpenVault {
         let disk = Arc::new(OsDisk::new(&target.store));
         let life = life(target, &disk, keyring.vault_id(), ambient)?;
         let (store, recovery) =
-            Store::open(disk, keyring, ambient.clone()).map_err(|e| store_error(target, e))?;
+            Store::open_with(disk, keyring, ambient.clone(), target.settings.store_options())
+                .map_err(|e| store_error(target, e))?;
         let opened = Vault::open(Arc::new(store), recovery, life, ambient.clone());
         let (vault, report) = opened.map_err(|error| vault_error("opening the vault", error))?;
         for (node, error) in &report.lost {

@@ -4,21 +4,10 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-/// The units, decimal and binary.
-const UNITS: [(&str, f64); 9] = [
-    ("", 1.0),
-    ("b", 1.0),
-    ("kb", 1e3),
-    ("k", 1e3),
-    ("mb", 1e6),
-    ("gb", 1e9),
-    ("kib", 1024.0),
-    ("mib", 1_048_576.0),
-    ("gib", 1_073_741_824.0),
-];
+use super::size;
 
 /// The slowest rate: below it, peers would take the pause between two pieces for a stall.
-const SLOWEST: f64 = 10e3;
+const SLOWEST: u64 = 10_000;
 
 /// Bytes each second, 10,000 at least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -31,20 +20,11 @@ impl FromStr for Rate {
     /// # Errors
     /// Says what a rate looks like.
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no rate: give one like 500kB/s or 2MB/s");
-        let amount = text.trim().strip_suffix("/s").unwrap_or(text.trim()).trim_end();
-        let unit_at = amount.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(amount.len());
-        let (number, unit) = amount.split_at_checked(unit_at).ok_or_else(wrong)?;
-        let number: f64 = number.trim_end().parse().map_err(|_| wrong())?;
-        let unit = unit.to_ascii_lowercase();
-        let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
-        let bytes = number * factor;
-        match bytes {
-            _ if (0.0..SLOWEST).contains(&bytes) => {
-                Err(format!("`{text}` is too slow to sync at: give 10kB/s or more"))
-            }
-            SLOWEST..1e15 => Ok(Rate(bytes as u64)),
-            _ => Err(wrong()),
+        let amount = text.trim().strip_suffix("/s").unwrap_or(text.trim());
+        match size::bytes(amount) {
+            Some(..SLOWEST) => Err(format!("`{text}` is too slow to sync at: give 10kB/s or more")),
+            Some(bytes) => Ok(Rate(bytes)),
+            None => Err(format!("`{text}` is no rate: give one like 500kB/s or 2MB/s")),
         }
     }
 }

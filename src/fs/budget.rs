@@ -10,15 +10,8 @@ use parking_lot::Mutex;
 
 use crate::vault::VaultError;
 
-/// Dirty bytes of one vault above which writers wait.
-const MOST_DIRTY: u64 = 64 << 20;
-
-/// Dirty bytes of one vault above which also scattered writes leave the memory: before writers have to wait, but
-/// not before there is need, since a content is made of them soon.
-const MUCH_DIRTY: u64 = MOST_DIRTY / 2;
-
 /// Dirty bytes of one file above which a worker makes a content of them, while more arrive: enough for a good
-/// stretch of chunks on each core, little beside [`MOST_DIRTY`].
+/// stretch of chunks on each core, little beside all that may be dirty.
 pub(super) const SPILL_AT: u64 = 8 << 20;
 
 /// Free space, beside all that is dirty, that is left for the structure that must follow accepted data.
@@ -27,9 +20,31 @@ const HEADROOM: u64 = 16 << 20;
 /// Bytes that may be accepted before the disk is asked again, where there is room.
 const CREDIT: u64 = 4 << 20;
 
+/// How many bytes of one vault may be dirty; above, writers wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DirtyLimit(u64);
+
+impl DirtyLimit {
+    /// The least: two files that are written at once, each with what makes a worker begin.
+    pub const LEAST: u64 = 2 * SPILL_AT;
+
+    /// `bytes`, but [`Self::LEAST`] in any case.
+    pub fn at_least(bytes: u64) -> DirtyLimit {
+        DirtyLimit(bytes.max(Self::LEAST))
+    }
+}
+
+impl Default for DirtyLimit {
+    /// 64 MiB.
+    fn default() -> DirtyLimit {
+        DirtyLimit(64 << 20)
+    }
+}
+
 /// The count of one vault.
 #[derive(Debug, Default)]
 pub(super) struct Budget {
+    limit: DirtyLimit,
     dirty: AtomicU64,
     /// Bytes that may be accepted without asking the disk.
     credit: Mutex<u64>,
@@ -37,11 +52,16 @@ pub(super) struct Budget {
 }
 
 impl Budget {
+    /// Nothing is dirty, and as much may be.
+    pub(super) fn new(limit: DirtyLimit) -> Budget {
+        Budget { limit, ..Budget::default() }
+    }
+
     /// A file's dirty bytes changed.
     pub(super) fn changed(&self, before: u64, after: u64) {
         let added = after.wrapping_sub(before);
         let now = self.dirty.fetch_add(added, SeqCst).wrapping_add(added);
-        if after < before && now <= MOST_DIRTY {
+        if after < before && now <= self.limit.0 {
             self.let_go();
         }
     }
@@ -53,14 +73,15 @@ impl Budget {
         }
     }
 
-    /// Whether there is too much.
+    /// Whether there is too much: writers wait.
     pub(super) fn is_over(&self) -> bool {
-        self.dirty.load(SeqCst) > MOST_DIRTY
+        self.dirty.load(SeqCst) > self.limit.0
     }
 
-    /// Whether there is much.
+    /// Whether there is so much that also scattered writes leave the memory: before writers have to wait, but not before
+    /// there is need, since a content is made of them soon.
     pub(super) fn is_tight(&self) -> bool {
-        self.dirty.load(SeqCst) > MUCH_DIRTY
+        self.dirty.load(SeqCst) > self.limit.0 / 2
     }
 
     /// Answers a write of `length` bytes that was accepted: at once, or when there is room again.
@@ -104,6 +125,23 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_limit_is_the_one_given() {
+        let limit = DirtyLimit::at_least(100 << 20);
+        for (budget, most) in [
+            (Budget::default(), 64 << 20),
+            (Budget::new(limit), 100 << 20),
+            (Budget::new(DirtyLimit::at_least(1)), DirtyLimit::LEAST),
+        ] {
+            budget.changed(0, most);
+            assert!(budget.is_tight() && !budget.is_over());
+            budget.changed(most, most + 1);
+            assert!(budget.is_over());
+            budget.changed(most + 1, most / 2);
+            assert!(!budget.is_tight() && !budget.is_over());
+        }
+    }
 
     #[test]
     fn a_full_disk_refuses_what_it_could_not_keep() {

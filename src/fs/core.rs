@@ -10,7 +10,7 @@ use std::time::Duration;
 use bosr_mount::{Answer, Error, Inode, Reply, Written};
 use parking_lot::Mutex;
 
-use super::budget::{Budget, SPILL_AT};
+use super::budget::{Budget, DirtyLimit, SPILL_AT};
 use super::errors::{Failure, posix};
 use super::facts::incarnation;
 use super::file::{File, Logging};
@@ -76,13 +76,18 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(vault: Arc<Vault>, ownership: Ownership, checks: Checks) -> std::io::Result<Core> {
+    pub(super) fn new(
+        vault: Arc<Vault>,
+        ownership: Ownership,
+        checks: Checks,
+        dirty: DirtyLimit,
+    ) -> std::io::Result<Core> {
         Ok(Core {
             inodes: Mutex::new(Inodes::new()),
             handles: Handles::default(),
             readers: Readers::default(),
             recent: Recent::default(),
-            budget: Budget::default(),
+            budget: Budget::new(dirty),
             times: vault
                 .store()
                 .local(times::RECORD)

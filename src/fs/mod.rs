@@ -43,6 +43,7 @@ use bosr_mount::Invalidator;
 use parking_lot::Mutex;
 
 use self::beyond::Beyond;
+pub use self::budget::DirtyLimit;
 use self::core::Core;
 pub use self::core::Ownership;
 use self::fold::Folds;
@@ -58,7 +59,7 @@ pub struct MountedVault {
 }
 
 impl MountedVault {
-    /// The filesystem of `vault`. It is asked to fold what was written before commits, from now on.
+    /// The filesystem of `vault`, of which `dirty` bytes may be in memory only. It is asked to fold what was written before commits, from now on.
     ///
     /// # Errors
     /// When the system gives no more threads.
@@ -66,8 +67,9 @@ impl MountedVault {
         vault: Arc<Vault>,
         ownership: Ownership,
         checks: Checks,
+        dirty: DirtyLimit,
     ) -> std::io::Result<Arc<MountedVault>> {
-        let core = Arc::new(Core::new(Arc::clone(&vault), ownership, checks)?);
+        let core = Arc::new(Core::new(Arc::clone(&vault), ownership, checks, dirty)?);
         core.set_origin(vault.subscribe(core.invalidations.clone()));
         vault.set_fold_source(Some(Arc::new(Folds(Arc::downgrade(&core)))));
         let beyond = Arc::new(Beyond::start(core.now())?);

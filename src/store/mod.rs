@@ -22,6 +22,7 @@
 
 mod budget;
 mod bytes;
+mod caches;
 mod check;
 pub mod disk;
 mod error;
@@ -61,6 +62,7 @@ use crate::crypto::{Keyring, ObjectHeader, ObjectId, ObjectKind};
 use disk::Space;
 
 pub use budget::Reservation;
+pub use caches::Caches;
 pub use error::{Damage, DamageKind, StoreError};
 pub use options::Options;
 pub use position::{JournalSeq, LogPosition};
@@ -133,6 +135,11 @@ impl Store {
     /// Uses other keys from now on (an epoch was added). They must be in the vault file already.
     pub fn set_keyring(&self, keyring: Arc<Keyring>) {
         *self.keyring.write() = keyring;
+    }
+
+    /// How much may be kept in memory of what lies here, also by those who decode it.
+    pub fn caches(&self) -> Caches {
+        self.index.options().caches
     }
 
     /// The end of the log: everything stored so far lies before it.

@@ -11,9 +11,6 @@ use crate::crypto::{self, CryptoError, ObjectHeader, ObjectId, ObjectKind, Seale
 /// What a header kept in memory counts, in bytes.
 const HEADER_BYTES: usize = 256;
 
-/// What all of them may come to: those of some 2 GB of chunks.
-pub(super) const HEADERS_BYTES: usize = 8192 * HEADER_BYTES;
-
 /// How far from its header a part of an object must begin, and how long it may be, for both to be read at once.
 const APART: u32 = 64 << 10;
 

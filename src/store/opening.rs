@@ -11,7 +11,6 @@ use super::index::{Contents, Index, Place};
 use super::journal::Journal;
 use super::locals::Locals;
 use super::log::{LOG_DIR, Log};
-use super::objects::HEADERS_BYTES;
 use super::recent::Recent;
 use super::recovery::{LogRecovery, Segments, recover};
 use super::upkeep::{NOTED_AT_ONCE, index_error, recent_locals};
@@ -110,6 +109,7 @@ impl Store {
         budget: Arc<Budget>,
         ambient: Ambient,
     ) -> Store {
+        let headers = Recent::new(index.options().caches.headers);
         Store {
             log,
             journal,
@@ -117,7 +117,7 @@ impl Store {
             locals: RwLock::new(locals),
             keyring: RwLock::new(keyring),
             budget,
-            headers: Recent::new(HEADERS_BYTES),
+            headers,
             damaged: RwLock::new(HashSet::new()),
             mending: Mutex::new(()),
             ambient,

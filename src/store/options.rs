@@ -1,5 +1,7 @@
 //! The sizes a store works with.
 
+use super::caches::Caches;
+
 /// Sizes of a store, in bytes. [`Options::default`] is what the format says; tests use smaller ones.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -9,8 +11,8 @@ pub struct Options {
     pub journal_len: u64,
     /// Room kept free for commits when content no longer fits, so that deleting still works on a full disk.
     pub reserve: u64,
-    /// The cache of the index.
-    pub index_cache: usize,
+    /// What may be kept in memory.
+    pub caches: Caches,
     /// The index is brought up to date when so many objects are new in the durable log.
     pub index_batch: usize,
     /// The index is made durable each time the log has grown by this much, which bounds what is read again
@@ -25,7 +27,7 @@ impl Default for Options {
             segment_len: 256 << 20,
             journal_len: 64 * MIB,
             reserve: 256 * MIB,
-            index_cache: 32 << 20,
+            caches: Caches::default(),
             index_batch: 4096,
             index_checkpoint: 128 * MIB,
         }

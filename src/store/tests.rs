@@ -24,7 +24,7 @@ pub(super) fn small() -> Options {
         segment_len: 8 << 10,
         journal_len: 4 << 10,
         reserve: 8 << 10,
-        index_cache: 1 << 20,
+        caches: Caches { index: 1 << 20, ..Caches::default() },
         index_batch: 8,
         index_checkpoint: 6 << 10,
     }

@@ -8,10 +8,6 @@ use super::{Child, Key, LeafCodec, Objects, Trie, TrieError};
 use crate::crypto::{ObjectId, ObjectKind};
 use crate::store::recent::Recent;
 
-/// Encoded bytes of the decoded nodes kept. Decoded they take a few times that; the whole process is to stay
-/// below 300 MB with a million nodes.
-const CACHE_BYTES: usize = 8 * 1024 * 1024;
-
 /// Works on tries over one set of objects. Cheap to share, safe to use from many threads.
 pub struct Forest<C: LeafCodec> {
     pub(super) objects: Arc<dyn Objects>,
@@ -25,9 +21,10 @@ impl<C: LeafCodec> std::fmt::Debug for Forest<C> {
 }
 
 impl<C: LeafCodec> Forest<C> {
-    /// Tries over `objects`.
-    pub fn new(objects: Arc<dyn Objects>) -> Self {
-        Forest { objects, cache: Recent::new(CACHE_BYTES) }
+    /// Tries over `objects`. Decoded nodes are kept up to `cache` bytes of their encodings; decoded they take a few
+    /// times that.
+    pub fn new(objects: Arc<dyn Objects>, cache: usize) -> Self {
+        Forest { objects, cache: Recent::new(cache) }
     }
 
     /// The value under `key`.

@@ -48,7 +48,7 @@ type Model = BTreeMap<Key, Vec<u8>>;
 
 fn forest() -> (Arc<MemoryObjects>, Forest<Bytes>) {
     let objects = Arc::new(MemoryObjects::new());
-    (objects.clone(), Forest::new(objects))
+    (objects.clone(), Forest::new(objects, 8 << 20))
 }
 
 /// A key spread like a hash of `n`.

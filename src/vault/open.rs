@@ -139,9 +139,11 @@ impl Vault {
     /// The vault at its last durable head.
     fn assemble(store: Arc<Store>, identity: Identity, ambient: Ambient) -> Result<Arc<Vault>> {
         let objects: Arc<dyn Objects> = store.clone();
-        let forest = Arc::new(Forest::<NodeCodec>::new(objects.clone()));
+        let caches = store.caches();
+        let forest = Arc::new(Forest::<NodeCodec>::new(objects.clone(), caches.nodes));
         let keyring = store.keyring();
-        let contents = Contents::new(objects, keyring.content_keys().gear_seed(), CONTENT_WORKERS);
+        let contents =
+            Contents::new(objects, keyring.content_keys().gear_seed(), CONTENT_WORKERS, caches.lists);
         let head = last_head(&store)?;
         let source = Arc::new(CommittedNodes { forest: forest.clone(), trie: head.trie() });
         let names = KeyedNames(keyring.content_keys().clone());

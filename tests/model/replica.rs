@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use bosr::ambient::Ambient;
 use bosr::crypto::{Argon2Cost, DeviceKey, Keyring, ObjectId, ObjectKind, Unlock, VaultFile, new_key_file};
-use bosr::fs::{Checks, MountedVault, Ownership};
+use bosr::fs::{Checks, DirtyLimit, MountedVault, Ownership};
 use bosr::merge::merge_commit;
 use bosr::store::disk::fault::FaultDisk;
 use bosr::store::{Options, Store};
@@ -79,7 +79,8 @@ impl Replica {
 
     /// A filesystem of the vault.
     pub(crate) fn filesystem(&self) -> Arc<MountedVault> {
-        MountedVault::new(Arc::clone(&self.own.vault), Ownership::Keep, Checks::Kernel).unwrap()
+        MountedVault::new(Arc::clone(&self.own.vault), Ownership::Keep, Checks::Kernel, DirtyLimit::default())
+            .unwrap()
     }
 
     /// What was written becomes versions, and those a commit.

@@ -15,7 +15,7 @@ use super::super::error::{DaemonError, MountTrouble, chain};
 use super::super::lease::{Lease, LeaseKind};
 use super::super::mount_options::{self, HowMounted, Mounter};
 use super::{Service, blocking};
-use crate::fs::MountedVault;
+use crate::fs::{DirtyLimit, MountedVault};
 use crate::vault::Vault;
 
 /// The mounts that there are.
@@ -152,7 +152,8 @@ impl Service {
         }
         let vault = self.vault.clone();
         let service = Arc::downgrade(self);
-        let mounted = blocking(move || start(vault, service, &place, &how)).await;
+        let dirty = self.settings.lock().dirty();
+        let mounted = blocking(move || start(vault, service, &place, &how, dirty)).await;
         match mounted {
             Ok((filesystem, mount)) => {
                 self.mounts.made(&dir, &mount);
@@ -229,6 +230,7 @@ fn start(
     service: Weak<Service>,
     place: &Path,
     how: &HowMounted,
+    dirty: DirtyLimit,
 ) -> Result<(Arc<MountedVault>, Arc<Mount>), DaemonError> {
     let shown = || place.display().to_string();
     let system = |error: std::io::Error| DaemonError::Mount {
@@ -236,7 +238,8 @@ fn start(
         trouble: MountTrouble::Other,
         causes: chain(&error),
     };
-    let filesystem = MountedVault::new(vault.clone(), how.ownership, how.checks.clone()).map_err(system)?;
+    let filesystem =
+        MountedVault::new(vault.clone(), how.ownership, how.checks.clone(), dirty).map_err(system)?;
     let mount = Mount::start(filesystem.clone(), place, &how.kernel).map_err(|error| {
         let _ = filesystem.close();
         mount_error(place, &error)

@@ -15,7 +15,7 @@ use crate::crypto::{Argon2Cost, DeviceKey, Keyring, Unlock, VaultFile, new_key_f
 use crate::miror::replica::Replica;
 use crate::miror::vault_replica::VaultReplica;
 use crate::store::disk::fault::{FaultDisk, Loss};
-use crate::store::{Options, Store};
+use crate::store::{Caches, Options, Store};
 use crate::vault::open::Life;
 use crate::vault::{Attr, Data, Found, Kind, Name, NodeId, Origin, Priorities, Rank, Replace, Vault};
 
@@ -77,7 +77,7 @@ fn options() -> Options {
         segment_len: 1 << 20,
         journal_len: 128 << 10,
         reserve: 8 << 10,
-        index_cache: 1 << 20,
+        caches: Caches { index: 1 << 20, ..Caches::default() },
         index_batch: 64,
         index_checkpoint: 64 << 10,
     }

@@ -156,9 +156,14 @@ impl Index {
         Ok(db)
     }
 
+    /// The sizes it works with.
+    pub(super) fn options(&self) -> &Options {
+        &self.options
+    }
+
     fn builder(&self) -> redb::Builder {
         let mut builder = Database::builder();
-        builder.set_cache_size(self.options.index_cache);
+        builder.set_cache_size(self.options.caches.index);
         builder
     }
 

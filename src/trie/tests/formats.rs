@@ -119,7 +119,7 @@ fn a_missing_object_is_named() {
     let (objects, forest) = forest();
     let trie = trie_of(&forest, &numbered(0..1000));
     objects.forget(&trie.root.unwrap());
-    let fresh = super::Forest::<Bytes>::new(objects);
+    let fresh = super::Forest::<Bytes>::new(objects, 8 << 20);
     assert!(matches!(fresh.find(&trie, &spread(1)), Err(TrieError::Objects(_))));
     assert_eq!(fresh.iter(&trie, ..).count(), 1, "one error, then the end");
 }

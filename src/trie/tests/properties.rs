@@ -155,7 +155,7 @@ fn a_difference_loads_only_what_differs() {
     let (objects, forest) = forest();
     let base = trie_of(&forest, &numbered(0..20_000));
     let changed = forest.apply(&base, &[(spread(7), Some(b"changed".to_vec()))]).unwrap();
-    let fresh = super::Forest::<Bytes>::new(objects.clone());
+    let fresh = super::Forest::<Bytes>::new(objects.clone(), 8 << 20);
     objects.take_loads();
     let mut told = 0;
     fresh

@@ -59,9 +59,6 @@ pub use limits::{
 pub use list::{Listed, inspect_list};
 pub use read::Span;
 
-/// Encoded bytes of the decoded lists kept: those of some 30 GB of content.
-const LIST_CACHE_BYTES: usize = 4 * 1024 * 1024;
-
 /// Makes and reads the contents of one vault. Cheap to clone, safe to use from many threads.
 #[derive(Clone)]
 pub struct Contents {
@@ -84,10 +81,10 @@ impl std::fmt::Debug for Contents {
 impl Contents {
     /// Contents kept in `objects`, cut under the vault's `gear_seed`
     /// ([`crate::crypto::ContentKeys::gear_seed`]). Chunks are hashed, sealed and put on `workers` threads of
-    /// its own; with 0 on the caller's.
-    pub fn new(objects: Arc<dyn Objects>, gear_seed: u64, workers: usize) -> Self {
+    /// its own; with 0 on the caller's. Decoded lists are kept up to `cache` bytes of their encodings.
+    pub fn new(objects: Arc<dyn Objects>, gear_seed: u64, workers: usize, cache: usize) -> Self {
         let (chunker, workers) = (Chunker::new(gear_seed), Workers::new(workers));
-        let lists = Recent::new(LIST_CACHE_BYTES);
+        let lists = Recent::new(cache);
         Contents { shared: Arc::new(Shared { objects, chunker, workers, lists }) }
     }
 

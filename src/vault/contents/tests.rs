@@ -17,7 +17,7 @@ const SEED: u64 = 0x5eed;
 
 fn contents() -> (Arc<MemoryObjects>, Contents) {
     let objects = Arc::new(MemoryObjects::new());
-    let contents = Contents::new(objects.clone(), SEED, 0);
+    let contents = Contents::new(objects.clone(), SEED, 0, 1 << 20);
     (objects, contents)
 }
 

@@ -24,7 +24,7 @@ use crate::ambient::{Ambient, Clock, Entropy, WallNanos};
 use crate::crypto::{Argon2Cost, DeviceKey, Keyring, ObjectKind, Unlock, VaultFile, new_key_file};
 use crate::merge::merge_commit;
 use crate::store::disk::fault::{Dice, FaultDisk};
-use crate::store::{Options, Store};
+use crate::store::{Caches, Options, Store};
 use crate::trie::{Child, inspect};
 use crate::vault::contents::Extents;
 
@@ -76,7 +76,7 @@ fn options() -> Options {
         segment_len: 256 << 10,
         journal_len: 128 << 10,
         reserve: 8 << 10,
-        index_cache: 1 << 20,
+        caches: Caches { index: 1 << 20, ..Caches::default() },
         index_batch: 64,
         index_checkpoint: 64 << 10,
     }

@@ -197,7 +197,7 @@ fn neither_the_reader_nor_the_number_of_workers_matters() {
     let (objects, contents) = contents();
     let content = write(&contents, &bytes);
     assert_eq!(contents.write(Dribble(&bytes, 1)).unwrap(), content);
-    let threaded = Contents::new(objects, super::SEED, 3);
+    let threaded = Contents::new(objects, super::SEED, 3, 1 << 20);
     assert_eq!(write(&threaded, &bytes), content);
     assert!(threaded.read(&content, 0, bytes.len()).unwrap() == bytes);
 }
