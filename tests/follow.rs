@@ -118,6 +118,33 @@ fn mount_and_follow_go_side_by_side_in_either_order() {
 
 /// Only the joiner was told an address. Once it has dialled, the inviter can dial it; and an address that a person
 /// adds is known for the device that answers there.
+/// A new address, and a cable that is put back, are heard of from the kernel: nobody waits for the next look.
+#[test]
+fn a_change_of_the_network_is_noticed() {
+    let link = Link::new("1gbit");
+    let desk = Host::in_namespace("desk", link.namespace(0));
+    desk.init();
+    let place = desk.mountpoint();
+    let _mounted = desk.spawn_with(
+        &[("BOSR_LOG", "bosr=debug")],
+        "mount.log",
+        &["mount", "-f", place.to_str().unwrap()],
+    );
+    until("the mount", DEADLINE, || place.join(".bosr/status").exists());
+    let noticed = |change: &str, from: usize| {
+        let log = || fs::read_to_string(desk.path("mount.log")).unwrap_or_default();
+        let told = || log().matches("the addresses of this machine have changed").count();
+        until(change, DEADLINE, || told() > from);
+        told()
+    };
+    link.renumber(0, [10, 77, 0, 9].into());
+    let known = noticed("another address", 0);
+    link.cut();
+    let known = noticed("a pulled cable", known);
+    link.mend();
+    noticed("the cable's return", known);
+}
+
 #[test]
 fn who_dialled_once_can_be_dialled() {
     let pair = pair();

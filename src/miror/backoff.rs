@@ -6,28 +6,40 @@ use crate::ambient::{self, Entropy};
 
 /// The first wait, before jitter.
 const FIRST: Duration = Duration::from_millis(500);
-/// The longest: a peer that came back is found within a minute without a hint.
+/// The longest while the peer has not been away for [`LATELY`]: most come back soon, and a dial costs a few packets.
+const SOON: Duration = Duration::from_secs(8);
+/// The longest of all: a peer that came back is found within a minute without a hint.
 const LONGEST: Duration = Duration::from_secs(60);
+/// The waits that a peer which was here, or is looked for, may have come to before it counts as gone for long.
+const LATELY: Duration = Duration::from_secs(600);
 /// A session that lasted this long was a good one: begin anew.
 const GOOD: Duration = Duration::from_secs(30);
 
 /// Doubling waits with jitter, so that devices that lost each other do not meet in lockstep.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Backoff(Duration);
+pub(super) struct Backoff {
+    /// The next wait, before jitter.
+    next: Duration,
+    /// All waits since the last good session.
+    waited: Duration,
+}
 
 impl Default for Backoff {
     fn default() -> Self {
-        Backoff(FIRST)
+        Backoff { next: FIRST, waited: Duration::ZERO }
     }
 }
 
 impl Backoff {
     /// The next wait: between half and all of a time that doubles.
     pub(super) fn next(&mut self, entropy: &dyn Entropy) -> Duration {
-        let whole = self.0;
-        self.0 = (whole * 2).min(LONGEST);
+        let longest = if self.waited < LATELY { SOON } else { LONGEST };
+        let whole = self.next.min(longest);
+        self.next = (whole * 2).min(LONGEST);
         let share = f64::from(u32::from_le_bytes(ambient::random(entropy))) / f64::from(u32::MAX);
-        whole.mul_f64(0.5 + share / 2.0)
+        let wait = whole.mul_f64(0.5 + share / 2.0);
+        self.waited += wait;
+        wait
     }
 
     /// A session ended after `lasted`.
@@ -44,16 +56,24 @@ mod tests {
     use crate::ambient::Ambient;
 
     #[test]
-    fn doubles_up_to_a_minute_and_begins_anew_after_a_good_session() {
+    fn waits_double_in_steps_and_begin_anew_after_a_good_session() {
         let entropy = Ambient::host().entropy;
         let mut backoff = Backoff::default();
-        for whole in [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0] {
-            let wait = backoff.next(&*entropy).as_secs_f64();
-            assert!((whole / 2.0..=whole).contains(&wait), "{wait} of {whole}");
+        let mut wait_of = |whole: f64| {
+            let wait = backoff.next(&*entropy);
+            assert!((whole / 2.0..=whole).contains(&wait.as_secs_f64()), "{wait:?} of {whole}");
+            wait
+        };
+        let mut waited: Duration = [0.5, 1.0, 2.0, 4.0].map(&mut wait_of).iter().sum();
+        while waited < LATELY {
+            waited += wait_of(8.0);
+        }
+        for whole in [16.0, 32.0, 60.0, 60.0] {
+            wait_of(whole);
         }
         backoff.ended(GOOD - Duration::from_secs(1));
-        assert_eq!(backoff.0, LONGEST);
+        assert_eq!(backoff.next, LONGEST);
         backoff.ended(GOOD);
-        assert_eq!(backoff.0, FIRST);
+        assert_eq!((backoff.next, backoff.waited), (FIRST, Duration::ZERO));
     }
 }

@@ -129,10 +129,12 @@ pub fn reachable(bound: SocketAddr) -> Vec<String> {
     found.into_iter().map(|ip| SocketAddr::new(ip, bound.port()).to_string()).collect()
 }
 
-/// The addresses of this machine.
+/// The addresses of this machine that can be of use now.
 pub(super) fn interface_addresses() -> Vec<IpAddr> {
     let interfaces = getifaddrs().into_iter().flatten();
-    let up = interfaces.filter(|interface| interface.flags.contains(InterfaceFlags::IFF_UP));
+    // Running: the cable is in, the radio is connected.
+    let usable = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING;
+    let up = interfaces.filter(|interface| interface.flags.contains(usable));
     let addresses = up.filter_map(|interface| {
         let address = interface.address?;
         let v4 = address.as_sockaddr_in().map(|v4| IpAddr::from(v4.ip()));

@@ -1,30 +1,30 @@
 //! Dials anew when this machine has come to another network: what could not be reached there may be reached here.
 
+use std::io;
 use std::net::IpAddr;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::sys::socket::{AddressFamily, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, socket};
+use tokio::net::UnixDatagram;
 use tokio::task::JoinHandle;
 
 use super::Followings;
 use super::listening::interface_addresses;
 
-/// How often to look at the machine's addresses.
-const INTERVAL: Duration = Duration::from_secs(2);
+/// How long the kernel's news are let come together: an address comes with its routes, and is of no use before them.
+const SETTLING: Duration = Duration::from_millis(300);
 
 /// Runs until it is dropped.
 pub(super) struct Roaming(JoinHandle<()>);
 
 impl Roaming {
-    /// Begins.
+    /// Begins. Without news from the kernel peers are dialled after their waits, as ever.
     pub(super) fn start(followings: Arc<Followings>) -> Self {
         Roaming(tokio::spawn(async move {
-            let mut known = Vec::new();
-            loop {
-                if followings.are_wanted() && has_more(&mut known, interface_addresses()) {
-                    followings.nudge_all();
-                }
-                tokio::time::sleep(INTERVAL).await;
+            if let Err(error) = roam(&followings).await {
+                tracing::warn!(%error, "the kernel tells of no change of this machine's addresses");
             }
         }))
     }
@@ -36,11 +36,55 @@ impl Drop for Roaming {
     }
 }
 
-/// Whether there is one that was not known. All are known then, and no others.
-fn has_more(known: &mut Vec<IpAddr>, now: Vec<IpAddr>) -> bool {
-    let more = now.iter().any(|address| !known.contains(address));
-    *known = now;
-    more
+async fn roam(followings: &Followings) -> io::Result<()> {
+    let news = AddressNews::subscribe()?;
+    let mut known = interface_addresses();
+    loop {
+        news.come().await?;
+        tokio::time::sleep(SETTLING).await;
+        let now = interface_addresses();
+        if now != known {
+            tracing::debug!(count = now.len(), "the addresses of this machine have changed");
+        }
+        if has_more(&known, &now) {
+            followings.nudge_all();
+        }
+        known = now;
+    }
+}
+
+/// The kernel's word that an address or an interface of this machine has changed. A datagram socket like others: only
+/// its family has no type of its own.
+struct AddressNews(UnixDatagram);
+
+impl AddressNews {
+    /// `RTMGRP_LINK`, `RTMGRP_IPV4_IFADDR`, `RTMGRP_IPV6_IFADDR` of rtnetlink(7).
+    const GROUPS: u32 = 0x1 | 0x10 | 0x100;
+
+    fn subscribe() -> io::Result<Self> {
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        let route = SockProtocol::NetlinkRoute;
+        let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, route)?;
+        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, Self::GROUPS))?;
+        Ok(AddressNews(UnixDatagram::from_std(socket.into())?))
+    }
+
+    /// Returns when something has changed since the last time; what, is for who asks to look up.
+    async fn come(&self) -> io::Result<()> {
+        let mut message = [0; 8192];
+        match self.0.recv(&mut message).await {
+            // More has come than the kernel keeps: that is news too.
+            Err(error) if error.raw_os_error() != Some(nix::libc::ENOBUFS) => return Err(error),
+            _ => {}
+        }
+        while self.0.try_recv(&mut message).is_ok() {}
+        Ok(())
+    }
+}
+
+/// Whether there is one that was not known.
+fn has_more(known: &[IpAddr], now: &[IpAddr]) -> bool {
+    now.iter().any(|address| !known.contains(address))
 }
 
 #[cfg(test)]
@@ -50,8 +94,8 @@ mod tests {
     #[test]
     fn a_new_address_counts_and_one_that_went_does_not() {
         let list = |hosts: &[u8]| hosts.iter().map(|host| [10, 0, 0, *host].into()).collect::<Vec<_>>();
-        let mut known = list(&[1, 2]);
-        assert!(!has_more(&mut known, list(&[2, 1])) && !has_more(&mut known, list(&[1])));
-        assert!(has_more(&mut known, list(&[1, 2])) && has_more(&mut known, list(&[3])));
+        let known = list(&[1, 2]);
+        assert!(!has_more(&known, &list(&[2, 1])) && !has_more(&known, &list(&[1])));
+        assert!(has_more(&known, &list(&[1, 2, 3])) && has_more(&known, &list(&[3])));
     }
 }
