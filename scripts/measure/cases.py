@@ -174,8 +174,8 @@ def over_path(bench, link, about):
     with bench.row(system="iperf3", bytes=size, **about) as row:
         row |= iperf(link, bench.folder, ["-n", str(size)])
     for transport in bench.transports:
-        # QUIC's cubic crawls where there is loss: less data tells as much.
-        amount = size // 16 if transport == "quic" and about["loss"] else size
+        # QUIC's cubic crawls where there is loss, the more the worse: less data tells as much.
+        amount = size // max(1, round(160 * about["loss"])) if transport == "quic" else size
         with bench.row(system=f"ours {transport}", bytes=amount, **about) as row:
             with bench.devices(link, transport) as devices:
                 devices.settle()

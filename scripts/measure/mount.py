@@ -30,7 +30,7 @@ import report
 import work
 from host import Host
 from process import Failed, end_on_signals
-from systems import Bosr, Plain, drop_caches, installed
+from systems import Bosr, InMemory, Plain, drop_caches, installed
 from workspace import filesystem_of, workspace
 
 Sizes = collections.namedtuple("Sizes", "big reads durable_writes writes files")
@@ -118,6 +118,7 @@ def makers(options, folder, number):
     every = {
         "plain": lambda: Plain(os.path.join(base, "plain")),
         **{peer.name: lambda peer=peer: peer(os.path.join(base, peer.name)) for peer in installed()},
+        "memory": lambda: InMemory(os.path.join(base, "memory"), options.ceiling),
         "bosr": lambda: Bosr(os.path.join(base, "bosr"), options.bosr),
     }
     return [every[name] for name in options.names]
@@ -165,7 +166,7 @@ def pipeline_rate(options, pool):
 def show(options, findings, disk):
     """Prints the table."""
     names = ["plain", *(name for name in findings.names if name not in ("plain", "bosr")), "bosr"]
-    titles = {"plain": disk, "bosr": "ours"}
+    titles = {"plain": disk, "bosr": "ours", "memory": "driver alone"}
     head = ["work", *(titles.get(name, name) for name in names), "unit", f"ours/{disk}", "ours/gocryptfs", "goal", ""]
     lines = []
     for row in ROWS:
@@ -208,6 +209,7 @@ def parse():
     parser.add_argument("--dir", default="/var/tmp", help="a folder on the disk to measure (default /var/tmp)")
     parser.add_argument("--without", action="append", default=[], choices=every)
     parser.add_argument("--bosr", metavar="FILE", help="the binary to measure")
+    parser.add_argument("--ceiling", metavar="FILE", help="our driver before a filesystem in memory: this program")
     parser.add_argument("--awake", action="store_true", help="idle CPUs poll instead of sleeping, for all alike")
     parser.add_argument("--growth", action="store_true", help="how cost grows, instead of the table")
     parser.add_argument("--counts", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], help="of files (--growth)")
@@ -216,6 +218,7 @@ def parse():
     options.sizes = QUICK if options.quick else FULL
     options.rounds = options.rounds or (3 if options.quick else 5)
     options.names = [name for name in every if name not in options.without]
+    options.names[1:1] = ["memory"] if options.ceiling else []
     if "bosr" in options.names and not options.bosr:
         parser.error("--bosr FILE is needed, or --without bosr")
     return options
@@ -258,8 +261,8 @@ def measure_table(options):
     if options.json:
         rows = [findings.summary(row) for row in ROWS]
         sizes = options.sizes._asdict()
-        content = {"disk": disk, "quick": options.quick, "awake": options.awake, "rounds": options.rounds, "sizes": sizes}
-        content |= {"pipeline": findings.pipeline, "rows": rows, "errors": findings.errors}
+        content = {"disk": disk, "quick": options.quick, "awake": options.awake, "rounds": options.rounds}
+        content |= {"sizes": sizes, "pipeline": findings.pipeline, "rows": rows, "errors": findings.errors}
         report.save(options.json, "mount", content)
     return code or (1 if findings.errors else 0)
 

@@ -4,6 +4,7 @@ plain      a folder of the disk itself
 gocryptfs  encrypted folder with a passphrase file, as Debian ships it
 cryfs      the same by CryFS, where it is installed
 encfs      the same by EncFS with its standard settings, where it is installed
+memory     our driver before a filesystem in memory (--ceiling): what FUSE costs, whatever is behind it
 bosr       a vault with a key file, mounted by the release build
 
 `refresh` empties every cache on the way to the data: the server is stopped and started, the kernel's caches
@@ -116,6 +117,22 @@ class Encfs(Encrypted):
 
     def _words(self):
         return ["encfs", "-f", "-S", "--standard", self.cipher, self.root]
+
+
+class InMemory(Encrypted):
+    """The filesystem in memory of the driver's tests. Its caches cannot be emptied: what they hold is all there is."""
+
+    name = "memory"
+
+    def __init__(self, folder, program):
+        self.program = program
+        super().__init__(folder)
+
+    def _words(self):
+        return [self.program, self.root]
+
+    def refresh(self):
+        """Its content would be gone."""
 
 
 def installed():
