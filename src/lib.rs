@@ -23,6 +23,8 @@ pub mod ambient;
 pub mod cli;
 pub mod crypto;
 pub mod daemon;
+#[cfg(any(test, feature = "testing"))]
+pub mod decoders;
 pub mod fs;
 pub mod merge;
 pub mod miror;

@@ -58,3 +58,13 @@ pub use session::{Direction, SessionWrapKey};
 pub use slot::{Argon2Cost, SlotId, SlotKind, Unlock};
 pub use vault_file::VaultFile;
 pub use wrap::WrappedKey;
+
+/// Hands `bytes` to all that decodes here.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn feed(bytes: &[u8]) {
+    let _ = key_file::parse(bytes);
+    let _ = bytes.first_chunk().map(ObjectHeader::decode);
+    let _ = Keyring::decode(bytes);
+    let _ = Epoch::decode(bytes);
+    let _ = VaultFile::parse(&String::from_utf8_lossy(bytes));
+}

@@ -38,3 +38,12 @@ pub mod size;
 pub mod socket;
 pub mod target;
 pub mod updates;
+
+/// Hands `bytes` to all that decodes here.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn feed(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let _ = (network::with_port(&text), config::Config::parse(&text), size::bytes(&text));
+    let _ = text.parse::<rate::Rate>();
+    network::feed(bytes);
+}

@@ -41,3 +41,14 @@ pub mod testing;
 
 #[cfg(test)]
 mod simulation_tests;
+
+/// Hands `bytes` to all that decodes here.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn feed(bytes: &[u8]) {
+    let _ = codec::decode(bytes);
+    let _ = quic::fuzz(bytes);
+    let _ = ticket::Ticket::parse(&String::from_utf8_lossy(bytes));
+    handshake::feed(bytes);
+    session_log::feed(bytes);
+    vault_replica::feed(bytes);
+}

@@ -107,6 +107,12 @@ fn parse(content: &[u8]) -> Option<Holder> {
     Some(Holder { pid, socket })
 }
 
+/// Hands `bytes` to all that decodes here.
+#[cfg(any(test, feature = "testing"))]
+pub(super) fn feed(bytes: &[u8]) {
+    let _ = parse(bytes);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -260,3 +260,12 @@ impl Store {
         self.log.total_len()
     }
 }
+
+/// Hands `bytes` to all that decodes here.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn feed(bytes: &[u8]) {
+    let _ = locals::LocalFrame::decode(bytes);
+    log::feed(bytes);
+    journal::feed(bytes);
+    lock::feed(bytes);
+}

@@ -86,3 +86,17 @@ pub use tree::Tree;
 pub use vault::{Head, Vault};
 pub use versions::Versions;
 pub use view::{Entry, Listed, Marks, Tombstone, View};
+
+/// Hands `bytes` to all that decodes here.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn feed(bytes: &[u8]) {
+    use crate::trie::LeafCodec;
+    let _ = NodeCodec::decode(bytes);
+    let _ = Commit::decode(bytes);
+    let _ = contents::Content::decode(bytes);
+    let _ = contents::inspect_list(None, bytes);
+    let _ = journal::Entry::decode(bytes);
+    let _ = view::rows::Row::from_bytes(bytes);
+    let _ = revision::Revision::decode(&String::from_utf8_lossy(bytes));
+    records::feed(bytes);
+}

@@ -162,6 +162,16 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     }
 }
 
+/// Hands `bytes` to all that decodes here.
+#[cfg(any(test, feature = "testing"))]
+pub(super) fn feed(bytes: &[u8]) {
+    let _ = decode::<Identity>(bytes);
+    let _ = decode::<JournalMark>(bytes);
+    let _ = (commit_id(bytes), lamport(bytes), merged_device(bytes), revoked_device(bytes));
+    let (key, value) = bytes.split_at(bytes.len() / 2);
+    let _ = read_waiting(key, value);
+}
+
 fn damaged(what: &str) -> VaultError {
     VaultError::Damaged(format!("local records: {what} does not decode"))
 }

@@ -30,3 +30,9 @@ pub use meter::Meter;
 pub use publishing::Publisher;
 pub use rotation::{Plan, Rotated, Rotation};
 pub use start::{Network, transports};
+
+/// Hands `bytes` to all that decodes here.
+#[cfg(any(test, feature = "testing"))]
+pub(super) fn feed(bytes: &[u8]) {
+    discovery::feed(bytes);
+}

@@ -63,11 +63,30 @@ pub async fn join(
     let request = postcard::to_stdvec(&request).unwrap_or_default();
     send_sealed(&mut clear.outgoing, &mut sealer, &request).await?;
     let answer = receive_sealed(&mut clear.incoming, &mut opener, WELCOME).await?;
-    match postcard::take_from_bytes(&answer) {
-        Ok((JoinAnswer::Welcome(welcome), [])) => Ok((peer, welcome)),
+    Ok((peer, read_answer(&answer)?))
+}
+
+/// What a joiner asks for.
+fn read_request(bytes: &[u8]) -> Result<JoinRequest, HandshakeError> {
+    match postcard::take_from_bytes::<JoinRequest>(bytes) {
+        Ok((request, [])) if request.name.len() <= limits::NAME => Ok(request),
+        _ => Err(HandshakeError::Malformed("no request to join")),
+    }
+}
+
+/// What it is given.
+fn read_answer(bytes: &[u8]) -> Result<Welcome, HandshakeError> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((JoinAnswer::Welcome(welcome), [])) => Ok(welcome),
         Ok((JoinAnswer::Refused(why), [])) => Err(HandshakeError::RefusedByPeer(why)),
         _ => Err(HandshakeError::Malformed("no welcome")),
     }
+}
+
+/// Hands `bytes` to all that decodes here.
+#[cfg(any(test, feature = "testing"))]
+pub(super) fn feed(bytes: &[u8]) {
+    let _ = (read_request(bytes), read_answer(bytes));
 }
 
 /// A joiner that has proved a ticket's secret, and not yet its key.
@@ -118,10 +137,7 @@ impl JoinGreeted {
         let Established { peer, mut sealer, mut opener, .. } = handshake.finish()?;
         let spent = inviter.spend(&ticket, &peer);
         let request = receive_sealed(&mut clear.incoming, &mut opener, REQUEST).await?;
-        let name = match postcard::take_from_bytes::<JoinRequest>(&request) {
-            Ok((request, [])) if request.name.len() <= limits::NAME => request.name,
-            _ => return Err(HandshakeError::Malformed("no request to join")),
-        };
+        let JoinRequest { name, .. } = read_request(&request)?;
         if let Err(why) = spent {
             let why = Refusal::Ticket(why);
             let answer = postcard::to_stdvec(&JoinAnswer::Refused(why)).unwrap_or_default();

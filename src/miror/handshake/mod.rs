@@ -23,3 +23,11 @@ pub use error::HandshakeError;
 pub use joining::{JoinGreeted, join};
 pub use listener::{Greeted, Greeting, greet};
 pub(super) use verdict::Verdict;
+
+/// Hands `bytes` to all that decodes here.
+#[cfg(any(test, feature = "testing"))]
+pub(super) fn feed(bytes: &[u8]) {
+    let _ = Verdict::read(bytes);
+    let _ = clear::read_refusal(bytes);
+    joining::feed(bytes);
+}

@@ -138,3 +138,14 @@ impl Recalled {
         Some(())
     }
 }
+
+/// Hands `bytes` to all that decodes here: as one record after another.
+#[cfg(any(test, feature = "testing"))]
+pub(super) fn feed(mut bytes: &[u8]) {
+    let mut records = Vec::new();
+    while let Ok((record, rest)) = postcard::take_from_bytes::<Record>(bytes) {
+        records.push(record);
+        bytes = rest;
+    }
+    let _ = Recalled::replay(records);
+}

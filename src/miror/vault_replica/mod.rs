@@ -374,3 +374,11 @@ fn vault_error(error: VaultError) -> ReplicaError {
         error => ReplicaError::Store(error.to_string()),
     }
 }
+
+/// Hands `bytes` to all that decodes here.
+#[cfg(any(test, feature = "testing"))]
+pub(super) fn feed(bytes: &[u8]) {
+    let (place, object) = bytes.split_at(bytes.len().min(32));
+    let reference = Reference { id: ObjectId([0; 32]), kind: ObjectKind::Trie, place: place.to_vec() };
+    let _ = inspect_in_place(&reference, object);
+}

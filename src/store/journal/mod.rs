@@ -377,5 +377,12 @@ fn open_or_make(disk: &dyn Disk, path: &str, len: u64) -> Result<Arc<dyn DiskFil
     }
 }
 
+/// Hands `bytes` to all that decodes here.
+#[cfg(any(test, feature = "testing"))]
+pub(super) fn feed(bytes: &[u8]) {
+    let _ = bytes.first_chunk().map(layout::Head::decode);
+    let _ = bytes.first_chunk().map(layout::EntryHeader::decode);
+}
+
 #[cfg(test)]
 mod tests;

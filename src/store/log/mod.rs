@@ -237,5 +237,12 @@ impl Log {
     }
 }
 
+/// Hands `bytes` to all that decodes here.
+#[cfg(any(test, feature = "testing"))]
+pub(super) fn feed(bytes: &[u8]) {
+    let _ = FrameHeader::decode(bytes, LogPosition::START);
+    let _ = bytes.first_chunk().map(SegmentHead::decode);
+}
+
 #[cfg(test)]
 mod tests;

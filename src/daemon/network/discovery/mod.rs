@@ -122,6 +122,12 @@ impl Discovery {
     }
 }
 
+/// Hands `bytes` to all that decodes here.
+#[cfg(any(test, feature = "testing"))]
+pub(super) fn feed(bytes: &[u8]) {
+    let _ = tag::Tag::parse(bytes);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
