@@ -118,7 +118,7 @@ fn cargo_builds_a_crate() {
     let (host, mount) = mounted();
     let built = shell(
         &mount,
-        "cargo new -q --vcs none hello; cd hello; cargo build -q --offline; ./target/debug/hello
+        "unset CARGO_TARGET_DIR; cargo new -q --vcs none hello; cd hello; cargo build -q --offline; ./target/debug/hello
         sed -i s/Hello/Goodbye/ src/main.rs; cargo build -q --offline; ./target/debug/hello",
     );
     assert_eq!(built, "Hello, world!\nGoodbye, world!\n");

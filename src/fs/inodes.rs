@@ -176,6 +176,9 @@ impl Inodes {
 
     /// The number for a subject that shows the version `shows`, with one lookup more.
     pub(super) fn look_up(&mut self, subject: Subject, shows: Option<Stamp>) -> Inode {
+        if let Some(again) = self.look_up_again(&subject, shows) {
+            return again;
+        }
         let number = self.number_for(subject, shows);
         let mut known =
             self.take(number).unwrap_or(Known { subject, shows, file: None, orphan: None, lookups: 0 });
@@ -183,6 +186,20 @@ impl Inodes {
         self.put(number, known);
         self.is_current(subject, number);
         Inode(number)
+    }
+
+    /// One lookup more of what is known by the number of its id and has nothing more to it, as nearly all that a
+    /// listing meets again: in place.
+    fn look_up_again(&mut self, subject: &Subject, shows: Option<Stamp>) -> Option<Inode> {
+        let number = default_number(&subject.node());
+        let plain = self.plain.get_mut(&number)?;
+        let is_it = plain.node(number) == subject.node() && plain.shows() == shows;
+        let is_plain = matches!(subject, Subject::Node(_)) && plain.lookups() < MOST_LOOKUPS;
+        if !is_it || !is_plain || self.current.contains_key(subject) {
+            return None;
+        }
+        plain.packed += 1 << 2;
+        Some(Inode(number))
     }
 
     /// The number that [`look_up`](Self::look_up) would give, without looking up: for listings.

@@ -92,7 +92,11 @@ impl Core {
         target: Option<&File>,
     ) -> Result<(), VaultError> {
         let replaces = both.replace == Replace::Allowed && both.target != Some(both.source);
-        let loses = if replaces { self.loses_last_name(&both.to.0, &both.to.1)? } else { None };
+        // Whatever takes the name from here on is noticed below (`still_loses`).
+        let loses = match both.target {
+            Some(_) if replaces => self.loses_last_name(&both.to.0, &both.to.1)?,
+            _ => None,
+        };
         let last = self.last_facts(both.target.filter(|_| replaces), loses)?;
         let drops = match (loses, target) {
             (Some(_), Some(target)) => target.state().runs(),
