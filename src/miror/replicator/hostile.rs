@@ -3,12 +3,15 @@
 
 use rand_like::message;
 use tokio::io::AsyncWriteExt;
+use tokio::task::JoinHandle;
 
 use super::tests::{Host, ONLY, hosts_by, until};
 use super::*;
 use crate::miror::codec;
 use crate::miror::handshake::Verdict;
+use crate::miror::link::Outgoing;
 use crate::miror::message::{Message, Tip};
+use crate::miror::quic::Bulk;
 use crate::miror::testing::{Node, Rng, VaultNode};
 
 /// Connections of each kind.
@@ -60,8 +63,20 @@ impl Siege {
     }
 }
 
-/// Sends what `next` gives, a frame each, until it is cut off.
-async fn send(link: Link, mut next: impl FnMut() -> Option<Vec<u8>>) {
+/// Sends what `next` gives, a frame each, until it is cut off, and hangs up.
+async fn send(link: Link, next: impl FnMut() -> Option<Vec<u8>>) {
+    let (mut outgoing, reading, bulk) = say(link, next).await;
+    let _ = tokio::time::timeout(Duration::from_secs(5), outgoing.shutdown()).await;
+    reading.abort();
+    drop(bulk);
+}
+
+/// Sends what `next` gives, a frame each, until it is cut off. What it gives back keeps the connection: who hangs up
+/// while the other side still writes has the kernel throw away what that has not read yet.
+async fn say(
+    link: Link,
+    mut next: impl FnMut() -> Option<Vec<u8>>,
+) -> (Outgoing, JoinHandle<std::io::Result<u64>>, Option<Bulk>) {
     let Link { mut outgoing, mut sealer, mut incoming, bulk, .. } = link;
     let mut wire = Vec::new();
     sealer.seal(&Verdict::admit(None).encode(), &mut wire).unwrap();
@@ -74,9 +89,7 @@ async fn send(link: Link, mut next: impl FnMut() -> Option<Vec<u8>>) {
         }
         wire.clear();
     }
-    let _ = tokio::time::timeout(Duration::from_secs(5), outgoing.shutdown()).await;
-    reading.abort();
-    drop(bulk);
+    (outgoing, reading, bulk)
 }
 
 fn framed(messages: &[Message]) -> Vec<u8> {
@@ -184,8 +197,9 @@ async fn epochs_that_are_not_for_us() {
     let mut frames = vec![framed(&[gives(&early)])].into_iter();
     send(siege.link().await, || frames.next()).await;
     let mut frames = vec![framed(&[hello(&siege), gives(&foreign), gives(&fit)])].into_iter();
-    send(siege.link().await, || frames.next()).await;
+    let connection = say(siege.link().await, || frames.next()).await;
     until("the epoch", || has(&fit)).await;
+    drop(connection);
     assert!(!has(&early), "it came before HELLO");
     assert!(!has(&foreign), "it is for somebody else");
     siege.lift(before).await;
