@@ -212,7 +212,8 @@ def parse():
     parser.add_argument("--ceiling", metavar="FILE", help="our driver before a filesystem in memory: this program")
     parser.add_argument("--awake", action="store_true", help="idle CPUs poll instead of sleeping, for all alike")
     parser.add_argument("--growth", action="store_true", help="how cost grows, instead of the table")
-    parser.add_argument("--counts", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], help="of files (--growth)")
+    counts = [10_000, 100_000, 1_000_000]
+    parser.add_argument("--counts", type=int, nargs="+", default=counts, help="of files (--growth)")
     parser.add_argument("--huge", type=int, default=10_000, help="MB of the one large file (--growth), 0 for none")
     options = parser.parse_args()
     options.sizes = QUICK if options.quick else FULL
