@@ -116,8 +116,6 @@ fn mount_and_follow_go_side_by_side_in_either_order() {
     assert_eq!(read(&desk.mountpoint().join("a")), b"from the desk", "Ctrl-C unmounts nothing of others");
 }
 
-/// Only the joiner was told an address. Once it has dialled, the inviter can dial it; and an address that a person
-/// adds is known for the device that answers there.
 /// A new address, and a cable that is put back, are heard of from the kernel: nobody waits for the next look.
 #[test]
 fn a_change_of_the_network_is_noticed() {
@@ -145,6 +143,26 @@ fn a_change_of_the_network_is_noticed() {
     noticed("the cable's return", known);
 }
 
+/// Long before TCP would say so, and before it would try again: both sides hear of the cable from the kernel.
+#[test]
+fn a_pulled_cable_ends_sessions_and_its_return_begins_them() {
+    let pair = pair();
+    let _following: Vec<Running> = pair.hosts.iter().map(follow).collect();
+    let met = |wanted: bool| {
+        let is_as_wanted = |host: &Host| host.status()["peers"][0]["connected"] == wanted;
+        until("the other side's news", DEADLINE, || pair.hosts.iter().all(is_as_wanted));
+    };
+    met(true);
+    pair.link.cut();
+    met(false);
+    fs::write(pair.hosts[0].mountpoint().join("a"), "written apart").unwrap();
+    pair.link.mend();
+    met(true);
+    until("the file", DEADLINE, || read(&pair.hosts[1].mountpoint().join("a")) == b"written apart");
+}
+
+/// Only the joiner was told an address. Once it has dialled, the inviter can dial it; and an address that a person
+/// adds is known for the device that answers there.
 #[test]
 fn who_dialled_once_can_be_dialled() {
     let pair = pair();

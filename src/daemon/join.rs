@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::create::create_store;
 use super::error::{DaemonError, chain};
 use super::network::{PeerBook, transports, trust_inviter};
+use super::news::News;
 use super::opening::{OpenVault, store_error, vault_error};
 use super::target::Target;
 use crate::ambient::Ambient;
@@ -122,7 +123,8 @@ fn make(
     trust_inviter(&store, &found.key).map_err(|error| store_error(target, error))?;
     let vault: Arc<Vault> = Vault::create_joining(store, keyring.device().public(), ambient)
         .map_err(|error| vault_error("making the vault", error))?;
-    let remembered = PeerBook::new(vault.clone()).found(&found.name(), &found.key, found.addresses.clone());
+    let book = PeerBook::new(vault.clone(), News::default());
+    let remembered = book.found(&found.name(), &found.key, found.addresses.clone());
     remembered.map_err(|error| store_error(target, error))?;
     OpenVault::made(vault)?.close()
 }

@@ -25,6 +25,8 @@ pub mod keys;
 pub mod lease;
 pub mod mount_options;
 pub mod network;
+pub mod new_heads;
+pub mod news;
 pub mod notify;
 pub mod opening;
 pub mod owner;

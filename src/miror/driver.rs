@@ -144,10 +144,10 @@ pub(super) fn first_status(link: &Link) -> Status {
     Status {
         peer: link.peer,
         name: String::new(),
-        address: link.address.clone(),
+        address: link.route.address.clone(),
         dialled: link.dialled,
         port: 0,
-        transport: link.transport,
+        transport: link.route.transport,
         tip: None,
         in_sync: false,
         settled: false,

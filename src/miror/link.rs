@@ -1,6 +1,8 @@
 //! A connection two devices have agreed on: two halves of a byte stream, encrypted, and who is at the other
 //! end. The seam between transports and everything above.
 
+use std::net::{IpAddr, SocketAddr};
+
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::message::Hello;
@@ -33,18 +35,35 @@ impl Transport {
     }
 }
 
+/// How bytes travel, and between which ends.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// How.
+    pub transport: Transport,
+    /// The other end, for people.
+    pub address: String,
+    /// This machine's address at this end, if it is known.
+    pub local: Option<IpAddr>,
+}
+
+impl Route {
+    /// Between an address of this machine and one of the peer's.
+    pub fn new(transport: Transport, peer: SocketAddr, local: Option<IpAddr>) -> Self {
+        // One socket for both families has IPv4 in IPv6's clothes.
+        Route { transport, address: peer.to_string(), local: local.map(|ip| ip.to_canonical()) }
+    }
+}
+
 /// A byte stream before the handshake.
 pub struct Stream {
     /// What the peer says.
     pub incoming: Incoming,
     /// What we say.
     pub outgoing: Outgoing,
-    /// How.
-    pub transport: Transport,
+    /// How, and with whom.
+    pub route: Route,
     /// What the handshake is bound to: the TLS exporter on QUIC, nothing on TCP.
     pub binding: Vec<u8>,
-    /// The other end, for people.
-    pub address: String,
     /// Streams for large objects, where the transport has them.
     pub bulk: Option<Bulk>,
 }
@@ -55,10 +74,8 @@ pub struct Link {
     pub peer: DevicePublic,
     /// We dialled.
     pub dialled: bool,
-    /// How, and with whom.
-    pub transport: Transport,
-    /// The other end, for people.
-    pub address: String,
+    /// How, and between which ends.
+    pub route: Route,
     /// The epoch the handshake proved, and its hash.
     pub epoch: Epoch,
     /// Binds the handshake.

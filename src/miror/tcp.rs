@@ -7,7 +7,7 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpStream, lookup_host};
 
-use super::link::{Stream, Transport};
+use super::link::{Route, Stream, Transport};
 
 /// Bytes the kernel may hold of us that are not yet on the wire: enough to keep a fast link busy between two
 /// turns of the writer, little enough that an urgent object is not stuck behind a second of bulk.
@@ -40,13 +40,14 @@ pub async fn connect(address: &str) -> io::Result<Stream> {
 pub fn prepare(socket: TcpStream, address: SocketAddr) -> io::Result<Stream> {
     socket.set_nodelay(true)?;
     tune(&SockRef::from(&socket))?;
+    let local = socket.local_addr().ok().map(|local| local.ip());
+    let route = Route::new(Transport::Tcp, address, local);
     let (incoming, outgoing) = socket.into_split();
     Ok(Stream {
         incoming: Box::new(tokio::io::BufReader::with_capacity(128 * 1024, incoming)),
         outgoing: Box::new(outgoing),
-        transport: Transport::Tcp,
+        route,
         binding: Vec::new(),
-        address: address.to_string(),
         bulk: None,
     })
 }

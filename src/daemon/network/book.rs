@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::config::VaultConfig;
 use super::super::error::DaemonError;
+use super::super::news::News;
 use super::address::with_port;
 use crate::crypto::DevicePublic;
 use crate::miror::replicator::PeerAddress;
@@ -70,12 +71,14 @@ impl Peer {
 /// Where the peers are.
 pub struct PeerBook {
     vault: Arc<Vault>,
+    /// Told when what is written here changes.
+    news: News,
 }
 
 impl PeerBook {
-    /// Of an open vault.
-    pub fn new(vault: Arc<Vault>) -> Self {
-        PeerBook { vault }
+    /// Of an open vault; `news` is told of changes.
+    pub fn new(vault: Arc<Vault>, news: News) -> Self {
+        PeerBook { vault, news }
     }
 
     /// All peers by alias: those with an address, then the devices of the vault that have none.
@@ -153,7 +156,9 @@ impl PeerBook {
         if self.seen_at(key).is_some_and(|known| known == address) {
             return Ok(());
         }
-        self.vault.store().set_local(vec![(seen_key(key), Some(address.as_bytes().to_vec()))]).map(drop)
+        self.vault.store().set_local(vec![(seen_key(key), Some(address.as_bytes().to_vec()))])?;
+        self.news.tell();
+        Ok(())
     }
 
     fn seen_at(&self, key: &DevicePublic) -> Option<String> {
@@ -178,6 +183,7 @@ impl PeerBook {
         let value = record.map(|record| postcard::to_stdvec(record).unwrap_or_default());
         let store: &Store = self.vault.store();
         let position = store.set_local(vec![([PREFIX, alias.as_bytes()].concat(), value)])?;
+        self.news.tell();
         store.sync_log(position)
     }
 }

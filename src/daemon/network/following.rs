@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::super::news::News;
 use super::book::{KnownPeers, Peer};
 use crate::crypto::DevicePublic;
 use crate::miror::replicator::{Following, Replicator};
@@ -15,7 +16,7 @@ pub struct Followings {
     replicator: Replicator,
     peers: KnownPeers,
     running: Mutex<HashMap<String, (Peer, Weak<Following>)>>,
-    news: watch::Sender<()>,
+    news: News,
     wanted: Arc<()>,
 }
 
@@ -25,10 +26,9 @@ pub struct Wanted {
 }
 
 impl Followings {
-    /// Nobody yet.
-    pub fn new(replicator: Replicator, peers: KnownPeers) -> Self {
-        let (news, wanted) = (watch::Sender::new(()), Arc::new(()));
-        Followings { replicator, peers, running: Mutex::default(), news, wanted }
+    /// Nobody yet; `news` is told when a device has shown where it is.
+    pub fn new(replicator: Replicator, peers: KnownPeers, news: News) -> Self {
+        Followings { replicator, peers, running: Mutex::default(), news, wanted: Arc::default() }
     }
 
     /// Says that peers are wanted: they are looked for.
@@ -80,7 +80,7 @@ impl Followings {
     /// A device has shown where it is: whoever follows it dials now.
     pub fn hear_of(&self, device: &DevicePublic) {
         self.nudge(|peer| peer.key == Some(*device));
-        self.news.send_replace(());
+        self.news.tell();
     }
 
     /// The network has changed: all are dialled now that are not connected.
@@ -88,15 +88,15 @@ impl Followings {
         self.nudge(|_| true);
     }
 
+    /// Changes when it is time to look at the peers again.
+    pub fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
+    }
+
     fn nudge(&self, whom: impl Fn(&Peer) -> bool) {
         let running = self.running.lock();
         let meant = running.values().filter(|(peer, _)| whom(peer));
         meant.filter_map(|(_, following)| following.upgrade()).for_each(|following| following.nudge());
-    }
-
-    /// Changes when it is time to look at the peers again.
-    pub fn news(&self) -> watch::Receiver<()> {
-        self.news.subscribe()
     }
 }
 

@@ -7,34 +7,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use super::super::new_heads::NewHeads;
 use super::rotation::Rotation;
 use crate::ambient::{self, Ambient};
 use crate::miror::replicator::Replicator;
-use crate::vault::{ChangeSet, Changes, Origin, Vault, VaultError};
+use crate::vault::{Vault, VaultError};
 
 /// How long the epoch of who revoked may take to come here, at least; at most twice that.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Runs until it is dropped.
-pub struct Guard {
-    vault: Arc<Vault>,
-    origin: Origin,
-    task: JoinHandle<()>,
-}
-
-/// Takes note of new heads.
-struct NewHead(Notify);
-
-impl Changes for NewHead {
-    fn changed(&self, _: &ChangeSet) {}
-
-    fn committed(&self) {
-        self.0.notify_one();
-    }
-}
+pub struct Guard(JoinHandle<()>);
 
 impl Guard {
     /// Begins.
@@ -44,17 +29,14 @@ impl Guard {
         replicator: Replicator,
         ambient: Ambient,
     ) -> Self {
-        let heads = Arc::new(NewHead(Notify::new()));
-        let origin = vault.subscribe(heads.clone());
-        let task = tokio::spawn(watch(vault.clone(), rotation, replicator, heads, ambient));
-        Guard { vault, origin, task }
+        let heads = NewHeads::of(&vault);
+        Guard(tokio::spawn(watch(vault, rotation, replicator, heads, ambient)))
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.vault.unsubscribe(self.origin);
-        self.task.abort();
+        self.0.abort();
     }
 }
 
@@ -62,7 +44,7 @@ async fn watch(
     vault: Arc<Vault>,
     rotation: Arc<Rotation>,
     replicator: Replicator,
-    heads: Arc<NewHead>,
+    heads: NewHeads,
     ambient: Ambient,
 ) {
     let mut deadline = None;
@@ -74,7 +56,7 @@ async fn watch(
             deadline = None;
         }
         tokio::select! {
-            () = heads.0.notified() => {}
+            () = heads.next() => {}
             () = tokio::time::sleep(at.saturating_sub(now)), if due => {
                 deadline = None;
                 rotate(&rotation, &replicator).await;

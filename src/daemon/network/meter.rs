@@ -46,6 +46,11 @@ impl Meter {
             current.insert(session.peer, (received, sent));
         }
         *last = current;
+        if sessions.is_empty() {
+            // Nobody takes readings until the next session.
+            (sums.received_rate, sums.sent_rate, *window) = (0.0, 0.0, None);
+            return;
+        }
         let (begun, received, sent) = *window.get_or_insert((now, sums.received, sums.sent));
         let passed = now.saturating_sub(begun);
         if passed >= WINDOW {
@@ -79,14 +84,16 @@ mod tests {
     }
 
     #[test]
-    fn sums_go_on_over_sessions_and_rates_are_of_the_last_second() {
+    fn sums_go_on_over_sessions_and_rates_are_of_the_last_second_or_nothing() {
         let meter = Meter::default();
         let at = Duration::from_millis;
         meter.note(at(0), &[session(0)]);
         meter.note(at(1000), &[session(5000)]);
         assert_eq!((meter.read().received, meter.read().received_rate), (5000, 5000.0));
         meter.note(at(1500), &[]);
-        meter.note(at(2000), &[session(100)]);
-        assert_eq!((meter.read().received, meter.read().received_rate), (5100, 100.0));
+        assert_eq!((meter.read().received, meter.read().received_rate), (5000, 0.0));
+        meter.note(at(9000), &[session(100)]);
+        meter.note(at(10_000), &[session(300)]);
+        assert_eq!((meter.read().received, meter.read().received_rate), (5300, 200.0));
     }
 }

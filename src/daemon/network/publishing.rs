@@ -3,34 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use super::super::new_heads::NewHeads;
 use super::Meter;
 use crate::ambient::Clock;
 use crate::miror::replicator::Replicator;
-use crate::vault::{ChangeSet, Changes, Origin, Vault};
+use crate::vault::Vault;
 
 /// How often sessions are counted while there are any, and what they bring is measured.
 const COUNT_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Runs until it is dropped.
-pub struct Publisher {
-    vault: Arc<Vault>,
-    origin: Origin,
-    tasks: [JoinHandle<()>; 2],
-}
-
-/// Takes note of new heads.
-struct NewHead(Notify);
-
-impl Changes for NewHead {
-    fn changed(&self, _: &ChangeSet) {}
-
-    fn committed(&self) {
-        self.0.notify_one();
-    }
-}
+pub struct Publisher([JoinHandle<()>; 2]);
 
 impl Publisher {
     /// Begins.
@@ -40,24 +25,21 @@ impl Publisher {
         meter: Arc<Meter>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let heads = Arc::new(NewHead(Notify::new()));
-        let origin = vault.subscribe(heads.clone());
-        let publishing = tokio::spawn(publish(heads, replicator.clone()));
-        let counting = tokio::spawn(count(vault.clone(), replicator, meter, clock));
-        Publisher { vault, origin, tasks: [publishing, counting] }
+        let publishing = tokio::spawn(publish(NewHeads::of(&vault), replicator.clone()));
+        let counting = tokio::spawn(count(vault, replicator, meter, clock));
+        Publisher([publishing, counting])
     }
 }
 
 impl Drop for Publisher {
     fn drop(&mut self) {
-        self.vault.unsubscribe(self.origin);
-        self.tasks.iter().for_each(JoinHandle::abort);
+        self.0.iter().for_each(JoinHandle::abort);
     }
 }
 
-async fn publish(heads: Arc<NewHead>, replicator: Replicator) {
+async fn publish(heads: NewHeads, replicator: Replicator) {
     loop {
-        heads.0.notified().await;
+        heads.next().await;
         let replicator = replicator.clone();
         match tokio::task::spawn_blocking(move || replicator.publish()).await {
             Ok(Ok(())) => {}

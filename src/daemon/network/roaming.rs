@@ -1,4 +1,5 @@
-//! Dials anew when this machine has come to another network: what could not be reached there may be reached here.
+//! Follows this machine from network to network: sessions over an address that has gone end, and when one has come
+//! peers are dialled anew: what could not be reached there may be reached here.
 
 use std::io;
 use std::net::IpAddr;
@@ -12,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::Followings;
 use super::listening::interface_addresses;
+use crate::miror::replicator::Replicator;
 
 /// How long the kernel's news are let come together: an address comes with its routes, and is of no use before them.
 const SETTLING: Duration = Duration::from_millis(300);
@@ -21,9 +23,9 @@ pub(super) struct Roaming(JoinHandle<()>);
 
 impl Roaming {
     /// Begins. Without news from the kernel peers are dialled after their waits, as ever.
-    pub(super) fn start(followings: Arc<Followings>) -> Self {
+    pub(super) fn start(followings: Arc<Followings>, replicator: Replicator) -> Self {
         Roaming(tokio::spawn(async move {
-            if let Err(error) = roam(&followings).await {
+            if let Err(error) = roam(&followings, &replicator).await {
                 tracing::warn!(%error, "the kernel tells of no change of this machine's addresses");
             }
         }))
@@ -36,7 +38,7 @@ impl Drop for Roaming {
     }
 }
 
-async fn roam(followings: &Followings) -> io::Result<()> {
+async fn roam(followings: &Followings, replicator: &Replicator) -> io::Result<()> {
     let news = AddressNews::subscribe()?;
     let mut known = interface_addresses();
     loop {
@@ -46,7 +48,8 @@ async fn roam(followings: &Followings) -> io::Result<()> {
         if now != known {
             tracing::debug!(count = now.len(), "the addresses of this machine have changed");
         }
-        if has_more(&known, &now) {
+        replicator.end_over(&beyond(&known, &now));
+        if !beyond(&now, &known).is_empty() {
             followings.nudge_all();
         }
         known = now;
@@ -82,9 +85,9 @@ impl AddressNews {
     }
 }
 
-/// Whether there is one that was not known.
-fn has_more(known: &[IpAddr], now: &[IpAddr]) -> bool {
-    now.iter().any(|address| !known.contains(address))
+/// Those of `some` that are not among `others`.
+fn beyond(some: &[IpAddr], others: &[IpAddr]) -> Vec<IpAddr> {
+    some.iter().filter(|address| !others.contains(address)).copied().collect()
 }
 
 #[cfg(test)]
@@ -92,10 +95,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_address_counts_and_one_that_went_does_not() {
+    fn what_came_and_what_went_are_told_apart() {
         let list = |hosts: &[u8]| hosts.iter().map(|host| [10, 0, 0, *host].into()).collect::<Vec<_>>();
         let known = list(&[1, 2]);
-        assert!(!has_more(&known, &list(&[2, 1])) && !has_more(&known, &list(&[1])));
-        assert!(has_more(&known, &list(&[1, 2, 3])) && has_more(&known, &list(&[3])));
+        let came_and_went = |now: &[u8]| [beyond(&list(now), &known), beyond(&known, &list(now))];
+        assert_eq!(came_and_went(&[2, 1]), [list(&[]), list(&[])]);
+        assert_eq!(came_and_went(&[1]), [list(&[]), list(&[2])]);
+        assert_eq!(came_and_went(&[1, 3, 2]), [list(&[3]), list(&[])]);
+        assert_eq!(came_and_went(&[3]), [list(&[3]), list(&[1, 2])]);
     }
 }

@@ -11,6 +11,7 @@ use super::super::config::VaultConfig;
 use super::super::create::default_device;
 use super::super::error::DaemonError;
 use super::super::keys::VaultKeys;
+use super::super::news::News;
 use super::super::places::{Places, priorities};
 use super::super::rate::Rate;
 use super::book::KnownPeers;
@@ -96,6 +97,8 @@ pub struct Network {
     rates: Arc<Rates>,
     vault: Arc<Vault>,
     nearby: Nearby,
+    /// Told when it is time to look at the peers again.
+    news: News,
     discovery: Mutex<Option<Discovery>>,
     running: Mutex<Option<(Publisher, Guard, Acquaintances, Roaming)>>,
 }
@@ -116,13 +119,14 @@ impl Network {
         let forced = Forced::read()?;
         let rates = Arc::new(Rates::default());
         let replicator = replicator(&vault, disk, &keys, inviter.clone(), rates.clone(), ambient.clone())?;
-        let book = Arc::new(PeerBook::new(vault.clone()));
+        let news = News::default();
+        let book = Arc::new(PeerBook::new(vault.clone(), news.clone()));
         let nearby = Nearby::default();
         let known: KnownPeers = {
             let (book, nearby, settings) = (book.clone(), nearby.clone(), settings.clone());
             Arc::new(move || with_found(book.peers(&settings.lock()), &nearby))
         };
-        let followings = Arc::new(Followings::new(replicator.clone(), known.clone()));
+        let followings = Arc::new(Followings::new(replicator.clone(), known.clone(), news.clone()));
         vault.set_fetch(Some(Arc::new(SessionFetch::new(replicator.clone(), followings.clone()))));
         let meter = Arc::new(Meter::default());
         let listening = Arc::new(Listening::new(vault.clone(), listen));
@@ -130,7 +134,7 @@ impl Network {
         let guard = Guard::start(vault.clone(), rotation.clone(), replicator.clone(), ambient.clone());
         let clock = ambient.clock.clone();
         let publisher = Publisher::start(vault.clone(), replicator.clone(), meter.clone(), clock);
-        let roaming = Roaming::start(followings.clone());
+        let roaming = Roaming::start(followings.clone(), replicator.clone());
         let parts = discovery::Parts {
             keys: keys.clone(),
             listening: listening.clone(),
@@ -156,6 +160,7 @@ impl Network {
             meter,
             vault,
             nearby,
+            news,
             discovery: Mutex::new(Some(discovery)),
             running: Mutex::new(Some((publisher, guard, acquaintances, roaming))),
         };
@@ -176,6 +181,7 @@ impl Network {
             // One is the environment's and one the configuration's: each was right by itself.
             Err(reason) => tracing::warn!(%reason, "what comes first and last stays as it was"),
         }
+        self.news.tell();
     }
 
     /// Whether peers can be found on the local network.

@@ -7,6 +7,7 @@ use super::super::error::DaemonError;
 use super::super::join::{self, Found};
 use super::super::keys::VaultKeys;
 use super::super::network::{PeerBook, Plan, Rotated};
+use super::super::news::News;
 use super::super::opening::vault_error;
 use super::super::updates::Reporter;
 use super::Service;
@@ -191,7 +192,7 @@ fn take_over(
         let added = keys.add_epoch(epoch.clone());
         added.map_err(|error| DaemonError::internal("taking over the keys", &error))?;
     }
-    let book = PeerBook::new(vault.clone());
+    let book = PeerBook::new(vault.clone(), News::default());
     let found = book.found(&found.welcome.inviter, &found.key, found.addresses.clone());
     found.map_err(|error| DaemonError::internal("remembering the peer", &error))
 }

@@ -8,6 +8,7 @@ use super::super::api::{
 use super::super::error::{DaemonError, chain};
 use super::super::lease::LeaseKind;
 use super::super::network::{Listen, Peer, reachable};
+use super::super::new_heads::NewHeads;
 use super::super::opening::vault_error;
 use super::super::updates::Reporter;
 use super::Service;
@@ -24,8 +25,8 @@ const LONGEST_TICKET: Duration = Duration::from_nanos(LIFETIME.unsigned_abs());
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a peer that is not where it was is looked for on the local network.
 const NEARBY_WAIT: Duration = Duration::from_secs(3);
-/// How often a follower looks for peers that have become known, and for sessions that came or went.
-const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a follower lets what happens in sessions come together before it tells of it.
+const GATHERING: Duration = Duration::from_millis(250);
 
 impl Service {
     /// Where peers reach this vault.
@@ -100,6 +101,7 @@ impl Service {
         let mut seen: Vec<Status> = Vec::new();
         let mut held = Vec::new();
         let mut news = self.network.followings.news();
+        let heads = NewHeads::of(&self.vault);
         let _wanted = self.network.followings.want();
         loop {
             // Those that are wanted are looked up again: a device may have joined, an address been added. The
@@ -110,13 +112,21 @@ impl Service {
             self.report_sessions(&seen, &sessions, &reporter).await;
             seen = sessions;
             tokio::select! {
-                () = tokio::time::sleep(FOLLOW_INTERVAL) => {}
+                () = self.sessions_moved(&seen) => {}
                 // Fails only when the network is gone, and with it all this.
                 _ = news.changed() => {}
+                // One may bring a device.
+                () = heads.next() => {}
                 () = reporter.abandoned() => return Ok(()),
                 () = self.stop.stopped() => return Ok(()),
             }
         }
+    }
+
+    /// Returns a little after sessions are not as they were seen.
+    async fn sessions_moved(&self, seen: &[Status]) {
+        self.network.replicator.until(|sessions| sessions != seen).await;
+        tokio::time::sleep(GATHERING).await;
     }
 
     /// The peers of these aliases; all if there are none.

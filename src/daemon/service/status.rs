@@ -12,7 +12,8 @@ use super::super::updates::Reporter;
 use super::Service;
 use crate::vault::{ChangeSet, Changes, Head, Vault, VaultError};
 
-/// How often a watched status is looked at when the vault does not change: peers come and go.
+/// How often a watched status is looked at when the vault does not change: rates are to be read then, and nobody
+/// tells of a mount that somebody else has taken away.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Service {

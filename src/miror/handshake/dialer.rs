@@ -6,7 +6,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::super::admission::{Admission, EPOCHS_TRIED, Refusal, judge};
 use super::super::codec;
-use super::super::link::{Link, Stream, Transport};
+use super::super::link::{Link, Route, Stream};
 use super::super::message::{Hello, Message};
 use super::super::noise::{Handshake, PROLOGUE};
 use super::super::quic::Bulk;
@@ -45,8 +45,7 @@ pub async fn identify(
 struct Proved {
     clear: Clear,
     handshake: Handshake,
-    transport: Transport,
-    address: String,
+    route: Route,
     bulk: Option<Bulk>,
     epoch: Epoch,
     peer: DevicePublic,
@@ -61,7 +60,7 @@ impl Proved {
         entropy: &Arc<dyn Entropy>,
     ) -> Result<Self, HandshakeError> {
         let device = admission.device();
-        let Stream { incoming, mut outgoing, transport, binding, address, bulk } = stream;
+        let Stream { incoming, mut outgoing, route, binding, bulk } = stream;
         outgoing.write_all(PROLOGUE).await?;
         let mut clear = Clear::new(incoming, outgoing);
         for epoch in admission.epochs().into_iter().take(EPOCHS_TRIED) {
@@ -72,7 +71,7 @@ impl Proved {
             let peer = handshake.peer()?;
             let grant = judge(admission, &peer, &epoch.id())
                 .map_err(|why| HandshakeError::Refused { peer: Some(peer), why })?;
-            return Ok(Proved { clear, handshake, transport, address, bulk, epoch, peer, early, grant });
+            return Ok(Proved { clear, handshake, route, bulk, epoch, peer, early, grant });
         }
         Err(HandshakeError::RefusedByPeer(Refusal::NoEpoch))
     }
@@ -84,8 +83,7 @@ impl Proved {
         Ok(Link {
             peer: self.peer,
             dialled: true,
-            transport: self.transport,
-            address: self.address,
+            route: self.route,
             epoch: self.epoch,
             hash: established.hash,
             early: self.early,

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::super::admission::{Admission, EPOCHS_TRIED, Inviter, Refusal, judge};
 use super::super::codec;
-use super::super::link::{Link, Stream, Transport};
+use super::super::link::{Link, Route, Stream};
 use super::super::message::{Hello, Message};
 use super::super::noise::{Handshake, PROLOGUE};
 use super::super::quic::Bulk;
@@ -31,8 +31,7 @@ pub struct Greeted {
     handshake: Handshake,
     epoch: Epoch,
     newest: bool,
-    transport: Transport,
-    address: String,
+    route: Route,
     bulk: Option<Bulk>,
 }
 
@@ -46,7 +45,7 @@ pub async fn greet(
     inviter: Option<&dyn Inviter>,
     entropy: &Arc<dyn Entropy>,
 ) -> Result<Greeting, HandshakeError> {
-    let Stream { mut incoming, outgoing, transport, binding, address, bulk } = stream;
+    let Stream { mut incoming, outgoing, route, binding, bulk } = stream;
     let mut prologue = [0; PROLOGUE.len()];
     incoming.read_exact(&mut prologue).await?;
     if prologue != PROLOGUE {
@@ -63,7 +62,7 @@ pub async fn greet(
             _ => return Err(HandshakeError::Malformed("a frame out of turn")),
         };
         if let Some((handshake, epoch, newest)) = recognise(&message, admission, &binding, entropy)? {
-            let greeted = Greeted { clear, handshake, epoch, newest, transport, address, bulk };
+            let greeted = Greeted { clear, handshake, epoch, newest, route, bulk };
             return Ok(Greeting::Peer(Box::new(greeted)));
         }
         clear.refuse(Refusal::NoEpoch).await?;
@@ -96,7 +95,7 @@ impl Greeted {
     /// # Errors
     /// As [`HandshakeError`] says; a peer turned away is told why, encrypted.
     pub async fn admit(self, hello: &Hello, admission: &dyn Admission) -> Result<Link, HandshakeError> {
-        let Greeted { mut clear, mut handshake, epoch, newest, transport, address, bulk } = self;
+        let Greeted { mut clear, mut handshake, epoch, newest, route, bulk } = self;
         let early =
             if newest { codec::encode(&Message::Hello(Box::new(hello.clone()))) } else { Ok(Vec::new()) };
         let early = early.map_err(|_| HandshakeError::Malformed("too much"))?;
@@ -120,8 +119,7 @@ impl Greeted {
         Ok(Link {
             peer,
             dialled: false,
-            transport,
-            address,
+            route,
             epoch,
             hash: established.hash,
             early: None,

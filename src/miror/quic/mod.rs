@@ -35,7 +35,7 @@ pub(super) use bulk::Piece;
 
 use super::codec::CodecError;
 use super::limits;
-use super::link::{Stream, Transport};
+use super::link::{Route, Stream, Transport};
 use certificate::Certificate;
 use congestion::GentleConfig;
 use control::Control;
@@ -158,9 +158,8 @@ fn stream(
     Ok(Stream {
         incoming: Box::new(incoming),
         outgoing: Box::new(Control::new(outgoing)),
-        transport: Transport::Quic,
+        route: Route::new(Transport::Quic, connection.remote_address(), connection.local_ip()),
         binding,
-        address: connection.remote_address().to_string(),
         bulk: Some(Bulk::new(connection)),
     })
 }

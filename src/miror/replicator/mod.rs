@@ -16,6 +16,7 @@ mod registry;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -40,7 +41,7 @@ use super::session::{Config, Event, Randomness, Session, Summary};
 use super::wire::EpochBox;
 use crate::ambient::{self, Ambient};
 use crate::crypto::{DevicePublic, Epoch, ObjectId};
-use registry::Registry;
+use registry::{Parties, Registry};
 
 /// Time a handshake may take, on either side.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -215,6 +216,12 @@ impl Replicator {
         self.0.registry.end(peer).await;
     }
 
+    /// Ends the sessions over addresses that this machine has no more: nothing comes over them, and TCP would take
+    /// its time to say so, or to try again once they are back.
+    pub fn end_over(&self, gone: &[IpAddr]) {
+        self.0.registry.end_over(gone);
+    }
+
     /// Hands a new epoch to the peers of all sessions that may have it.
     pub fn hand_over(&self, epoch: &Epoch) {
         self.0.registry.tell_all(|| Command::Epoch(EpochBox(epoch.clone())));
@@ -243,7 +250,10 @@ impl Replicator {
             let shake = |stream| handshake::dial(stream, &**admission, &ambient.entropy);
             match self.reach(address, shake).await {
                 // As it was asked for: by that name it is known to whoever asked.
-                Ok(link) => return Ok(Link { address: address.clone(), ..link }),
+                Ok(mut link) => {
+                    link.route.address.clone_from(address);
+                    return Ok(link);
+                }
                 Err(error) => last = error,
             }
         }
@@ -261,7 +271,7 @@ impl Replicator {
             let connected = dialling::connect(address, transports, &self.0.parts.quic).await;
             let unreachable = |error| PeerError::Unreachable { address: address.to_owned(), error };
             let stream = connected.map_err(unreachable)?;
-            let transport = stream.transport;
+            let transport = stream.route.transport;
             let shaken = tokio::time::timeout(HANDSHAKE, shake(stream)).await;
             let error = match shaken.unwrap_or(Err(HandshakeError::Slow)) {
                 Ok(shaken) => return Ok(shaken),
@@ -346,14 +356,14 @@ impl Replicator {
             return Err(PeerError::Closing);
         }
         let (peer, own) = (link.peer, self.0.parts.admission.device().public());
-        let dialler = if link.dialled { own } else { peer };
+        let parties = Parties { own, peer, dialler: if link.dialled { own } else { peer } };
         if self.0.registry.broke_off(&peer) {
             session.expect_nothing_lost();
         }
         let status = watch::Sender::new(driver::first_status(&link));
         let Parts { replica, admission, ambient, rates, .. } = self.0.parts.clone();
         let now = ambient.clock.monotonic();
-        let (place, commands) = self.0.registry.enter(peer, dialler, own, status.subscribe(), now)?;
+        let (place, commands) = self.0.registry.enter(parties, link.route.local, status.subscribe(), now)?;
         let events = self.0.events.clone();
         let registry = self.0.registry.clone();
         let merged = Box::new(move |ours: &Announcement| {

@@ -1,6 +1,7 @@
 //! The sessions that run, one a device.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,8 +23,19 @@ struct Running {
     number: u64,
     dialler: DevicePublic,
     begun: Duration,
+    /// This machine's address at its end.
+    local: Option<IpAddr>,
     commands: mpsc::Sender<Command>,
     status: watch::Receiver<Status>,
+}
+
+/// The two devices of a session.
+#[derive(Clone, Copy)]
+pub(super) struct Parties {
+    pub(super) own: DevicePublic,
+    pub(super) peer: DevicePublic,
+    /// The one of them that dialled.
+    pub(super) dialler: DevicePublic,
 }
 
 /// The handles of a running session.
@@ -60,12 +72,12 @@ impl Registry {
     /// killed says no goodbye).
     pub(super) fn enter(
         &self,
-        peer: DevicePublic,
-        dialler: DevicePublic,
-        own: DevicePublic,
+        parties: Parties,
+        local: Option<IpAddr>,
         status: watch::Receiver<Status>,
         now: Duration,
     ) -> Result<(Place, mpsc::Receiver<Command>), PeerError> {
+        let Parties { own, peer, dialler } = parties;
         let mut table = self.table.lock();
         if let Some(other) = table.running.get(&peer) {
             let smaller = own.min(peer);
@@ -79,7 +91,7 @@ impl Registry {
         let (commands, receiver) = mpsc::channel(COMMANDS);
         table.next += 1;
         let number = table.next;
-        table.running.insert(peer, Running { number, dialler, begun: now, commands, status });
+        table.running.insert(peer, Running { number, dialler, begun: now, local, commands, status });
         self.changed.notify_waiters();
         Ok((Place { registry: self.clone(), peer, number }, receiver))
     }
@@ -131,7 +143,17 @@ impl Registry {
         }
     }
 
-    /// Waits until the sessions that run are as wanted.
+    /// Ends the sessions with one of these addresses at this end.
+    pub(super) fn end_over(&self, gone: &[IpAddr]) {
+        for running in self.table.lock().running.values() {
+            if running.local.is_some_and(|local| gone.contains(&local)) {
+                // Full: it has more to do than it can, and will hear from its transport.
+                let _ = running.commands.try_send(Command::Close);
+            }
+        }
+    }
+
+    /// Waits until the sessions that run are as wanted. They come sorted by device.
     pub(super) async fn until(&self, wanted: impl Fn(&[Status]) -> bool) {
         loop {
             let changed = self.changed.notified();
@@ -139,8 +161,9 @@ impl Registry {
             changed.as_mut().enable();
             let mut watched: Vec<_> =
                 self.table.lock().running.values().map(|running| running.status.clone()).collect();
-            let statuses: Vec<_> =
+            let mut statuses: Vec<_> =
                 watched.iter_mut().map(|status| status.borrow_and_update().clone()).collect();
+            statuses.sort_by_key(|status| status.peer);
             if wanted(&statuses) {
                 return;
             }
@@ -219,8 +242,10 @@ mod tests {
         let (own, peer) = (DevicePublic([own; 32]), status.peer);
         let registry = Registry::default();
         let (_told, status) = watch::channel(status);
-        let enter =
-            |dialler, now| registry.enter(peer, dialler, own, status.clone(), Duration::from_secs(now));
+        let enter = |dialler, now| {
+            let parties = Parties { own, peer, dialler };
+            registry.enter(parties, None, status.clone(), Duration::from_secs(now))
+        };
         let (_first, mut commands) = enter(other, 0).unwrap_or_else(|_| panic!("there was none"));
         let taken = enter(dialler, now).is_ok();
         assert_eq!(taken, matches!(commands.try_recv(), Ok(Command::Close)), "one of the two ends");
@@ -245,6 +270,23 @@ mod tests {
         assert!(!is_taken(2, smaller, greater, 60), "the peer's session is as good as one of ours");
     }
 
+    #[test]
+    fn an_address_that_goes_takes_its_sessions_along() {
+        let own = DevicePublic([9; 32]);
+        let registry = Registry::default();
+        let begin = |number, local: [u8; 4]| {
+            let status = beginning(number, true);
+            let parties = Parties { own, peer: status.peer, dialler: own };
+            let status = watch::channel(status).1;
+            let entered = registry.enter(parties, Some(local.into()), status, Duration::ZERO);
+            entered.unwrap_or_else(|_| panic!("there was none"))
+        };
+        let (mut cable, mut radio) = (begin(1, [10, 0, 0, 1]), begin(2, [10, 0, 1, 1]));
+        registry.end_over(&[[10, 0, 1, 1].into(), [10, 0, 2, 1].into()]);
+        assert!(matches!(radio.1.try_recv(), Ok(Command::Close)));
+        assert!(cable.1.try_recv().is_err(), "its address is still there");
+    }
+
     /// Waits for a task that has all it waits for.
     async fn soon(waiting: tokio::task::JoinHandle<()>) {
         tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap();
@@ -258,8 +300,9 @@ mod tests {
             let status = beginning(number, true);
             let peer = status.peer;
             let (told, status) = watch::channel(status);
+            let parties = Parties { own, peer, dialler: own };
             let (place, _) =
-                registry.enter(peer, own, own, status, Duration::ZERO).unwrap_or_else(|_| panic!());
+                registry.enter(parties, None, status, Duration::ZERO).unwrap_or_else(|_| panic!());
             (told, place)
         };
         let hears = |wanted: fn(&[Status]) -> bool| {
