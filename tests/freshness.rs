@@ -296,3 +296,79 @@ fn programs_of_one_device_make_no_conflict() {
     mounted.unmount().unwrap();
     filesystem.close().unwrap();
 }
+
+/// The kernel keeps listings. One that was begun goes on where it was, though others have it made anew meanwhile and the
+/// name where it stopped is gone: also where a listing fills its last page to the byte.
+#[test]
+fn a_listing_goes_on_whatever_others_list() {
+    needs_root_and_fuse();
+    let folder = tempfile::tempdir().unwrap();
+    let replica = Replica::new();
+    let filesystem = replica.filesystem();
+    let mounted = Mount::start(Arc::clone(&filesystem), folder.path(), &MountOptions::default()).unwrap();
+    filesystem.tell(mounted.invalidator()).unwrap();
+    // The kernel keeps sixteen such names to a page, but for the first, where `.` and `..` take one's place.
+    for count in [335, 336, 343, 351] {
+        let place = folder.path().join(count.to_string());
+        let list = || -> Vec<_> { fs::read_dir(&place).unwrap().map(|it| it.unwrap().file_name()).collect() };
+        for keeps_the_listing in [true, false] {
+            fs::create_dir(&place).unwrap();
+            (0..count).for_each(|at| drop(File::create(place.join(format!("{at:0230}"))).unwrap()));
+            let before = list();
+            assert_eq!(before.len(), count);
+            // Who opens it first may have the kernel keep it.
+            let first = fs::read_dir(&place).unwrap();
+            let (mut goes_on, other) =
+                if keeps_the_listing { (first, None) } else { (fs::read_dir(&place).unwrap(), Some(first)) };
+            let mut seen: Vec<_> = goes_on.by_ref().take(10).map(|it| it.unwrap().file_name()).collect();
+            drop(other);
+            list();
+            // Programs take 32 KiB at once, 127 of these names: where it stopped is among those that go.
+            let (gone, stays): (Vec<_>, Vec<_>) =
+                before.iter().enumerate().partition(|(at, _)| (100..160).contains(at));
+            gone.iter().for_each(|(_, name)| fs::remove_file(place.join(name)).unwrap());
+            assert_eq!(list().len(), stays.len());
+            assert_eq!(list().len(), stays.len());
+            seen.extend(goes_on.map(|it| it.unwrap().file_name()));
+            for (_, name) in stays {
+                assert_eq!(seen.iter().filter(|it| *it == name).count(), 1, "{count}: {name:?}");
+            }
+            assert_eq!(list().len(), count - gone.len());
+            fs::remove_dir_all(&place).unwrap();
+        }
+    }
+    mounted.unmount().unwrap();
+    filesystem.close().unwrap();
+}
+
+/// However many list a directory while a peer's file comes, the listing that the kernel keeps has it.
+#[test]
+fn a_listing_shows_what_came_while_others_listed() {
+    needs_root_and_fuse();
+    let folder = tempfile::tempdir().unwrap();
+    let replica = Replica::new();
+    let filesystem = replica.filesystem();
+    let mounted = Mount::start(Arc::clone(&filesystem), folder.path(), &MountOptions::default()).unwrap();
+    filesystem.tell(mounted.invalidator()).unwrap();
+    let count = || fs::read_dir(folder.path()).unwrap().count();
+    let ends = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let list = || {
+            while !ends.load(SeqCst) {
+                count();
+            }
+        };
+        let listers = [scope.spawn(list), scope.spawn(list)];
+        for round in 1..=100 {
+            let name = Box::leak(format!("file {round}").into_boxed_str());
+            replica.elsewhere(&Elsewhere::Put { path: vec![name], length: 10, seed: 1 });
+            until("the new name", DEADLINE, || count() == round);
+        }
+        ends.store(true, SeqCst);
+        for lister in listers {
+            lister.join().unwrap();
+        }
+    });
+    mounted.unmount().unwrap();
+    filesystem.close().unwrap();
+}

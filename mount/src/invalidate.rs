@@ -84,8 +84,7 @@ impl Invalidator {
         self.tell(|kernel| kernel.inval_inode(INodeNo(inode.0), -1, 0))
     }
 
-    /// The content of `inode` changed, and its attributes: the bytes of a file, the target of a link, the
-    /// listing of a directory.
+    /// The content of `inode` changed, and its attributes: the bytes of a file, the target of a link.
     ///
     /// # Errors
     /// As for [`attributes`](Self::attributes).
@@ -93,9 +92,20 @@ impl Invalidator {
         self.tell(|kernel| kernel.inval_inode(INodeNo(inode.0), 0, 0))
     }
 
+    /// The names in a directory changed, or the numbers beside them, and its attributes.
+    ///
+    /// # Errors
+    /// As for [`attributes`](Self::attributes).
+    pub fn listing(&self, directory: Inode) -> Result<(), InvalidateError> {
+        // For this no name the kernel waits until whoever lists the directory now has put away what it was answered:
+        // later, an old answer would be kept as if it were a new one.
+        self.entry(directory, OsStr::new("."))?;
+        self.content(directory)
+    }
+
     /// What `name` in `parent` leads to changed, or something or nothing is there now. Also refreshes the
     /// attributes of `parent`. A directory that the kernel has cached listings of needs
-    /// [`content`](Self::content) besides.
+    /// [`listing`](Self::listing) besides.
     ///
     /// # Errors
     /// As for [`attributes`](Self::attributes).

@@ -224,7 +224,12 @@ impl Filesystem for MountedVault {
         if !self.beyond.has(inode) {
             permitted!(self.core.may_list(caller, inode), reply);
         }
-        reply.ok(OpenedDirectory { handle: Handles::DIRECTORY, cache: false });
+        // What lies beyond the vault changes without a word.
+        let opened = match self.beyond.has(inode) {
+            true => OpenedDirectory { handle: Handles::DIRECTORY, cache: false },
+            false => self.core.handles.open_directory(inode),
+        };
+        reply.ok(opened);
     }
 
     fn readdir(&self, _: &Caller, inode: Inode, _: Handle, cookie: u64, reply: DirectoryReply) {
@@ -241,7 +246,8 @@ impl Filesystem for MountedVault {
         self.core.list_plus(caller, inode, cookie, reply);
     }
 
-    fn releasedir(&self, _: Inode, _: Handle, reply: Reply<()>) {
+    fn releasedir(&self, inode: Inode, handle: Handle, reply: Reply<()>) {
+        self.core.handles.close_directory(inode, handle);
         reply.ok(());
     }
 

@@ -1,9 +1,9 @@
 //! Handles: what open files and directories are named by.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use bosr_mount::Handle;
+use bosr_mount::{Handle, Inode, OpenedDirectory};
 use parking_lot::Mutex;
 
 use super::file::File;
@@ -17,7 +17,8 @@ pub(super) struct OpenFile {
     pub(super) writes: bool,
 }
 
-/// The open files of one mount. Directories have no state: they all share handle 0.
+/// What is open in one mount. Directories have no state but this: for which of them there is a handle whose listing the
+/// kernel may keep. All such handles are one, and all others another.
 #[derive(Debug, Default)]
 pub(super) struct Handles(Mutex<Open>);
 
@@ -25,11 +26,29 @@ pub(super) struct Handles(Mutex<Open>);
 struct Open {
     last: u64,
     files: HashMap<u64, OpenFile>,
+    listings: HashSet<Inode>,
 }
 
 impl Handles {
-    /// The handle of every directory.
+    /// The handle of every directory that is listed by us alone.
     pub(super) const DIRECTORY: Handle = Handle(0);
+
+    /// The handle of every directory whose listing the kernel may keep.
+    const LISTING: Handle = Handle(u64::MAX);
+
+    /// Opens a directory. The kernel may keep its listing, and answer from one that it has, for one handle at a time:
+    /// where another makes the listing anew, Linux may take the place where the first goes on for the end.
+    pub(super) fn open_directory(&self, inode: Inode) -> OpenedDirectory {
+        let cache = self.0.lock().listings.insert(inode);
+        OpenedDirectory { handle: if cache { Self::LISTING } else { Self::DIRECTORY }, cache }
+    }
+
+    /// Takes a handle on a directory back.
+    pub(super) fn close_directory(&self, inode: Inode, handle: Handle) {
+        if handle == Self::LISTING {
+            self.0.lock().listings.remove(&inode);
+        }
+    }
 
     /// A new handle on a file whose counts already have it.
     pub(super) fn open(&self, file: OpenFile) -> Handle {

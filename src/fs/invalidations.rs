@@ -137,6 +137,11 @@ fn tell(core: &Core, kernel: &Invalidator, what: &What) -> Result<(), Invalidate
     for (dir, name) in &what.names {
         tell_name(core, kernel, dir, name)?;
     }
+    let mut dirs: Vec<&NodeId> = what.names.iter().map(|(dir, _)| dir).collect();
+    dirs.dedup();
+    for dir in dirs {
+        tell_listing(core, kernel, dir)?;
+    }
     for node in &what.nodes {
         tell_node(core, kernel, node)?;
     }
@@ -176,6 +181,12 @@ fn tell_name(core: &Core, kernel: &Invalidator, dir: &NodeId, name: &Name) -> Re
     }
 }
 
+/// The kernel's listing of a directory is out of date.
+fn tell_listing(core: &Core, kernel: &Invalidator, dir: &NodeId) -> Result<(), InvalidateError> {
+    let inode = core.inodes.lock().number(&Subject::Node(*dir));
+    inode.map_or(Ok(()), |inode| kernel.listing(inode))
+}
+
 /// A node changed: its attributes, and for what has content the names that lead to it: one of them may still lead
 /// to the number of the content before, even where another was looked up since.
 fn tell_node(core: &Core, kernel: &Invalidator, node: &NodeId) -> Result<(), InvalidateError> {
@@ -193,20 +204,26 @@ fn tell_node(core: &Core, kernel: &Invalidator, node: &NodeId) -> Result<(), Inv
     for (group, name) in slots.unwrap_or_default() {
         for member in group.members() {
             tell_name(core, kernel, member, &name)?;
+            // It shows the number.
+            tell_listing(core, kernel, member)?;
         }
     }
     Ok(())
 }
 
-/// Every name below every directory the kernel may know, and all attributes.
+/// Every name below every directory the kernel may know, all listings, and all attributes.
 fn tell_all(core: &Core, kernel: &Invalidator) -> Result<(), InvalidateError> {
     let known: Vec<(Inode, Subject)> = core.inodes.lock().all();
-    for (inode, subject) in known {
-        kernel.attributes(inode)?;
+    for (_, subject) in &known {
         let slots = core.vault.read(|tree| tree.scene().slots(&subject.node()));
         for (group, name) in slots.unwrap_or_default() {
             tell_name(core, kernel, &group.front(), &name)?;
         }
+    }
+    for (inode, subject) in known {
+        let node = core.vault.read(|tree| tree.node(&subject.node()));
+        let is_directory = node.is_ok_and(|node| node.is_some_and(|node| node.is_directory()));
+        if is_directory { kernel.listing(inode)? } else { kernel.attributes(inode)? }
     }
     Ok(())
 }

@@ -59,7 +59,8 @@ pub struct MountedVault {
 }
 
 impl MountedVault {
-    /// The filesystem of `vault`, of which `dirty` bytes may be in memory only. It is asked to fold what was written before commits, from now on.
+    /// The filesystem of `vault`, of which `dirty` bytes may be in memory only. It is asked to fold what was written before
+    /// commits, from now on.
     ///
     /// # Errors
     /// When the system gives no more threads.

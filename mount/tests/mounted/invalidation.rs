@@ -111,7 +111,7 @@ fn a_listing_is_read_again() {
     assert_eq!((count(), count()), (1, 1));
     mounted.memory.put("b", b"");
     assert_eq!(count(), 1, "remembered");
-    mounted.mount.invalidator().content(Inode::ROOT).unwrap();
+    mounted.mount.invalidator().listing(Inode::ROOT).unwrap();
     assert_eq!(count(), 2);
 }
 
@@ -121,6 +121,7 @@ fn what_the_kernel_does_not_know_is_no_error() {
     let invalidator = mounted.mount.invalidator();
     invalidator.attributes(Inode(4711)).unwrap();
     invalidator.content(Inode(4711)).unwrap();
+    invalidator.listing(Inode(4711)).unwrap();
     invalidator.entry(Inode::ROOT, OsStr::new("never seen")).unwrap();
     invalidator.entry(Inode(4711), OsStr::new("a")).unwrap();
     invalidator.removed(Inode::ROOT, Inode(4711), OsStr::new("never seen")).unwrap();
@@ -173,7 +174,7 @@ fn invalidating_under_load_neither_deadlocks_nor_loses_a_write() {
                 for inode in 2..40 {
                     invalidator.content(Inode(inode)).unwrap();
                 }
-                invalidator.content(Inode::ROOT).unwrap();
+                invalidator.listing(Inode::ROOT).unwrap();
                 rounds += 1;
             }
         });
