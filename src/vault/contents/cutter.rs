@@ -6,11 +6,12 @@
 //!
 //! Whether the bytes come all at once or bit by bit, and whether zeros are written out, makes no difference.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::ContentsError;
 use super::chunker::Chunker;
 use super::limits::{MAX_CHUNK, MIN_CHUNK, MIN_HOLE};
+use super::pending::Pending;
 use super::source::{Run, Source};
 
 /// Zeros of a hole that are written out all the same, so that the chunker sees beyond the chunk before it as
@@ -40,8 +41,8 @@ pub(super) struct Cutter<'a, S> {
     chunker: &'a Chunker,
     source: S,
     /// Bytes not yet cut.
-    buf: BytesMut,
-    /// Zeros that follow `buf`, part of a run of at least [`MIN_HOLE`].
+    pending: Pending,
+    /// Zeros that follow them, part of a run of at least [`MIN_HOLE`].
     zeros: u64,
     ended: bool,
 }
@@ -49,25 +50,25 @@ pub(super) struct Cutter<'a, S> {
 impl<'a, S: Source> Cutter<'a, S> {
     /// Cuts from a place on that is known to be a cut.
     pub(super) fn new(chunker: &'a Chunker, source: S) -> Self {
-        Cutter { chunker, source, buf: BytesMut::new(), zeros: 0, ended: false }
+        Cutter { chunker, source, pending: Pending::default(), zeros: 0, ended: false }
     }
 
     /// The next piece, or `None` at the end.
     pub(super) fn next_piece(&mut self) -> Result<Option<Piece>, ContentsError> {
-        while self.buf.is_empty() {
+        while self.pending.is_empty() {
             if !self.grow()? {
                 return Ok(None);
             }
         }
         let cut = self.chunk_len()?;
-        let data = self.zeros_before(cut);
+        let data = self.data_before(cut);
         if data < cut && self.hole_begins(data)? {
             if data == 0 {
                 return self.take_hole().map(Some);
             }
-            return Ok(Some(Piece::Data(self.buf.split_to(data).freeze())));
+            return Ok(Some(Piece::Data(self.pending.take(data))));
         }
-        Ok(Some(Piece::Data(self.buf.split_to(cut).freeze())))
+        Ok(Some(Piece::Data(self.pending.take(cut))))
     }
 
     /// Takes more from the source; false if nothing more can come before what is here is cut.
@@ -75,11 +76,11 @@ impl<'a, S: Source> Cutter<'a, S> {
         if self.ended || self.zeros > 0 {
             return Ok(false);
         }
-        match self.source.fill(&mut self.buf)? {
+        match self.source.fill(&mut self.pending)? {
             Run::Bytes => {}
             Run::Zeros(len) => {
                 let shown = if len < MIN_HOLE { len } else { SEEN_OF_HOLE };
-                self.buf.resize(self.buf.len() + shown as usize, 0);
+                self.pending.zeros(shown as usize);
                 self.zeros = len - shown;
             }
             Run::End => self.ended = true,
@@ -89,27 +90,36 @@ impl<'a, S: Source> Cutter<'a, S> {
 
     /// Where FastCDC ends the first chunk, with as much taken from the source as the answer needs.
     fn chunk_len(&mut self) -> Result<usize, ContentsError> {
+        // Before that there is no end but that of all.
+        let mut wanted = MIN_CHUNK + 2;
         loop {
-            let cut = self.chunker.first_chunk(&self.buf);
-            if self.buf.len() >= MAX_CHUNK || cut + 2 <= self.buf.len() || !self.grow()? {
+            while self.pending.len() < wanted && self.grow()? {}
+            let front = self.pending.front(wanted);
+            let (cut, seen) = (self.chunker.first_chunk(front), front.len());
+            if seen >= MAX_CHUNK || cut + 2 <= seen {
                 return Ok(cut);
             }
-            // Cutting begins anew with what there is: not for every few bytes that a source gives.
-            let enough = (self.buf.len() + self.buf.len() / 8).max(MIN_CHUNK + 2);
-            while self.buf.len() < enough && self.grow()? {}
+            let more = seen < self.pending.len();
+            if !more && !self.grow()? {
+                return Ok(cut);
+            }
+            // Cutting begins anew with what there is: not for every few bytes that a source gives, and rather with a
+            // good deal of what is here already.
+            wanted = if more { seen * 2 } else { (seen + seen / 8).max(wanted) };
         }
     }
 
-    /// Where the zeros begin that the first `cut` bytes end in.
-    fn zeros_before(&self, cut: usize) -> usize {
-        self.buf.iter().take(cut).rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
+    /// How many of the first `cut` bytes there are up to the zeros that they end in.
+    fn data_before(&mut self, cut: usize) -> usize {
+        let mut front = self.pending.front(cut).iter().take(cut);
+        front.rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
     }
 
     /// Whether the zeros that begin at `from` are enough for a hole.
     fn hole_begins(&mut self, from: usize) -> Result<bool, ContentsError> {
         let mut at = from;
         loop {
-            let (seen, other) = leading_zeros(self.buf.get(at..).unwrap_or(&[]));
+            let (seen, other) = self.pending.zeros_from(at);
             at += seen;
             if (at - from) as u64 >= MIN_HOLE {
                 return Ok(true);
@@ -130,9 +140,9 @@ impl<'a, S: Source> Cutter<'a, S> {
     fn take_hole(&mut self) -> Result<Piece, ContentsError> {
         let mut len = 0u64;
         loop {
-            let (seen, other) = leading_zeros(&self.buf);
+            let (seen, other) = self.pending.zeros_from(0);
             len = len.checked_add(seen as u64).ok_or(ContentsError::TooLarge)?;
-            let _ = self.buf.split_to(seen);
+            self.pending.skip(seen);
             if other {
                 return Ok(Piece::Hole(len));
             }
@@ -141,16 +151,5 @@ impl<'a, S: Source> Cutter<'a, S> {
                 return Ok(Piece::Hole(len));
             }
         }
-    }
-}
-
-/// How many zeros `bytes` begin with, and whether anything else follows them.
-fn leading_zeros(bytes: &[u8]) -> (usize, bool) {
-    // By words first: this runs over every long run of zeros.
-    let words = bytes.chunks_exact(64).take_while(|word| **word == [0; 64]).count() * 64;
-    let rest = bytes.get(words..).unwrap_or(&[]);
-    match rest.iter().position(|byte| *byte != 0) {
-        Some(at) => (words + at, true),
-        None => (bytes.len(), false),
     }
 }

@@ -2,12 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
 
 use crate::crypto::ObjectId;
 
-/// Bytes written one after another grow one piece up to this length, so that neither growing nor cutting a
-/// piece ever moves much.
-const PIECE_MAX: usize = 1024 * 1024;
+/// Bytes written one after another grow one piece up to this length: several chunks, so that few of them lie across
+/// two pieces, and not so long that cutting a piece moves much.
+const PIECE_MAX: usize = 4 * 1024 * 1024;
+
+/// A piece that has grown to this length takes room for [`PIECE_MAX`]: it goes on growing, most likely, and what is not
+/// used of the room costs addresses and no memory.
+const GROWS: usize = 64 * 1024;
+
+/// And so does one that begins with this length.
+const LONG: usize = 512 * 1024;
 
 /// What a piece takes of memory beside its bytes, roughly.
 const PIECE_COST: u64 = 64;
@@ -63,9 +73,19 @@ pub struct Extents {
 
 #[derive(Clone, Debug)]
 enum Piece {
-    Bytes(Vec<u8>),
+    /// Copied, should they be written over while they are shared.
+    Bytes(Arc<Vec<u8>>),
     Hole(u64),
     Stored(Stored),
+}
+
+/// The bytes of a piece that somebody else reads too.
+struct Shared(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl Piece {
@@ -84,7 +104,7 @@ impl Piece {
     /// Keeps the first `at` bytes (fewer than its length) and gives the rest.
     fn split_off(&mut self, at: u64) -> Piece {
         match self {
-            Piece::Bytes(bytes) => Piece::Bytes(bytes.split_off(at as usize)),
+            Piece::Bytes(bytes) => Piece::Bytes(Arc::new(Arc::make_mut(bytes).split_off(at as usize))),
             Piece::Hole(len) => {
                 let rest = *len - at;
                 *len = at;
@@ -145,7 +165,7 @@ impl Extents {
                 if at < from {
                     gaps.push(at..from);
                 }
-                let target = old.get_mut((from - start) as usize..(to - start) as usize);
+                let target = Arc::make_mut(old).get_mut((from - start) as usize..(to - start) as usize);
                 let source = bytes.get((from - offset) as usize..(to - offset) as usize);
                 if let (Some(target), Some(source)) = (target, source) {
                     target.copy_from_slice(source);
@@ -237,6 +257,15 @@ impl Extents {
         }
     }
 
+    /// `len` bytes at `at`, which are all of one piece, without copying them.
+    pub(super) fn share(&self, at: u64, len: usize) -> Option<Bytes> {
+        let (start, piece) = self.pieces.range(..=at).next_back()?;
+        let Piece::Bytes(bytes) = piece else { return None };
+        let from = usize::try_from(at - start).ok()?;
+        let whole = Bytes::from_owner(Shared(Arc::clone(bytes)));
+        (from.checked_add(len)? <= whole.len()).then(|| whole.slice(from..from + len))
+    }
+
     /// Whether the edits say every byte of `range`.
     pub fn covers(&self, range: Range<u64>) -> bool {
         let mut at = range.start;
@@ -289,10 +318,18 @@ impl Extents {
             && at + before.len() as u64 == offset
             && before.len() + new.len() <= PIECE_MAX
         {
+            let before = Arc::make_mut(before);
+            let length = before.len() + new.len();
+            if before.capacity() < length && length >= GROWS {
+                before.reserve_exact(PIECE_MAX - before.len());
+            }
             before.extend_from_slice(new);
             return;
         }
-        self.pieces.insert(offset, Piece::Bytes(new.to_vec()));
+        let mut piece =
+            Vec::with_capacity(if new.len() < LONG { new.len() } else { PIECE_MAX.max(new.len()) });
+        piece.extend_from_slice(new);
+        self.pieces.insert(offset, Piece::Bytes(Arc::new(piece)));
     }
 
     /// Cuts the piece that `at` lies inside of in two.

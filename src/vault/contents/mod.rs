@@ -24,6 +24,7 @@ mod extents;
 mod limits;
 mod list;
 mod pack;
+mod pending;
 mod read;
 mod rope;
 mod source;

@@ -3,13 +3,14 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
+use super::pending::Pending;
 use super::source::{Run, Source};
 use super::{Content, ContentsError, Extent, Extents, Shared, Stored};
 use crate::crypto::ObjectId;
 
-/// How much of a chunk is looked at, in bytes, to see where the one before it ends: one sealed segment.
+/// How much of a chunk is looked at, in bytes, to see where the one before it ends.
 const GLANCE: u64 = 32 * 1024;
 
 /// How many chunks in a row are glanced at before it is assumed that all of each will be needed.
@@ -168,11 +169,11 @@ impl<'r, 'a> RopeSource<'r, 'a> {
         content: &Content,
         offset: u64,
         len: u64,
-        buf: &mut BytesMut,
+        pending: &mut Pending,
     ) -> Result<Run, ContentsError> {
         if let Content::Inline(bytes) = content {
             let part = bytes.get(offset as usize..(offset + len) as usize).unwrap_or_default();
-            return Ok(self.give(part, buf));
+            return Ok(self.give(Bytes::copy_from_slice(part), pending));
         }
         let Some((start, piece)) = self.chunks.shared.piece_at(content, offset)? else { return Ok(Run::End) };
         let (from, to) = (offset - start, (offset + len - start).min(piece.len));
@@ -184,13 +185,14 @@ impl<'r, 'a> RopeSource<'r, 'a> {
             self.chunks.whole(id, piece.len)?
         };
         let to = (to as usize).min(bytes.len());
-        Ok(self.give(bytes.get(from as usize..to).unwrap_or_default(), buf))
+        Ok(self.give(bytes.slice((from as usize).min(to)..to), pending))
     }
 
-    fn give(&mut self, bytes: &[u8], buf: &mut BytesMut) -> Run {
+    fn give(&mut self, bytes: Bytes, pending: &mut Pending) -> Run {
         self.at += bytes.len() as u64;
-        buf.extend_from_slice(bytes);
-        if bytes.is_empty() { Run::End } else { Run::Bytes }
+        let run = if bytes.is_empty() { Run::End } else { Run::Bytes };
+        pending.push(bytes);
+        run
     }
 
     fn give_zeros(&mut self, len: u64) -> Run {
@@ -200,20 +202,23 @@ impl<'r, 'a> RopeSource<'r, 'a> {
 }
 
 impl Source for RopeSource<'_, '_> {
-    fn fill(&mut self, buf: &mut BytesMut) -> Result<Run, ContentsError> {
+    fn fill(&mut self, pending: &mut Pending) -> Result<Run, ContentsError> {
         let Some((_, stretch)) = self.rope.stretch_at(self.at) else { return Ok(Run::End) };
         let left = stretch.end - self.at;
         match stretch.origin {
             Origin::Zeros => Ok(self.give_zeros(left)),
             Origin::Content(content, offset) => {
-                self.fill_from(content, offset + (self.at - stretch.start), left, buf)
+                self.fill_from(content, offset + (self.at - stretch.start), left, pending)
             }
             Origin::Edits(edits) => match edits.within(self.at..stretch.end).next() {
-                Some((_, Extent::Bytes(bytes))) => Ok(self.give(bytes, buf)),
+                Some((at, Extent::Bytes(bytes))) => {
+                    let bytes = edits.share(at, bytes.len()).unwrap_or_default();
+                    Ok(self.give(bytes, pending))
+                }
                 Some((_, Extent::Hole(len))) => Ok(self.give_zeros(len)),
                 Some((_, Extent::Stored(stored))) => {
                     let bytes = self.chunks.stored(&stored)?;
-                    Ok(self.give(&bytes, buf))
+                    Ok(self.give(bytes, pending))
                 }
                 None => Ok(Run::End),
             },

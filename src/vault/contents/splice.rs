@@ -8,11 +8,10 @@
 
 use std::io::ErrorKind;
 
-use bytes::BytesMut;
-
 use super::assembly::Assembly;
 use super::cutter::Cutter;
 use super::limits::{INLINE_MAX, MAX_LEN};
+use super::pending::Pending;
 use super::rope::{ChunkReader, Origin, Rope, RopeSource};
 use super::source::{Run, Source};
 use super::{Content, Contents, ContentsError, Extents, Shared};
@@ -79,13 +78,13 @@ fn weave<'a>(shared: &'a Shared, rope: &Rope<'a>) -> Result<Content, ContentsErr
 }
 
 fn inline(mut source: impl Source) -> Result<Content, ContentsError> {
-    let mut bytes = BytesMut::new();
+    let mut bytes = Pending::default();
     loop {
         match source.fill(&mut bytes)? {
             Run::Bytes => {}
-            Run::Zeros(len) => bytes.resize(bytes.len() + len as usize, 0),
+            Run::Zeros(len) => bytes.zeros(len as usize),
             Run::End if bytes.is_empty() => return Ok(Content::Empty),
-            Run::End => return Ok(Content::Inline(bytes.to_vec())),
+            Run::End => return Ok(Content::Inline(bytes.into_vec())),
         }
     }
 }

@@ -101,5 +101,5 @@ fn appends_make_few_pieces() {
     for n in 0..4096u64 {
         extents.insert(n * 4096, &[n as u8; 4096]);
     }
-    assert_eq!((extents.pieces(), extents.bytes()), (16, 16 << 20));
+    assert_eq!((extents.pieces(), extents.bytes()), (4, 16 << 20));
 }
