@@ -65,11 +65,10 @@ fn is_worth_it(plain: usize, compressed: usize) -> bool {
 
 fn samples_shrink(plaintext: &[u8]) -> bool {
     let stride = plaintext.len() / SAMPLES;
-    let samples: Vec<u8> = plaintext
-        .chunks(stride.max(SAMPLE_LEN))
-        .flat_map(|part| part.get(..SAMPLE_LEN).unwrap_or(part))
-        .copied()
-        .collect();
+    let mut samples = Vec::with_capacity((SAMPLES + 1) * SAMPLE_LEN);
+    for part in plaintext.chunks(stride.max(SAMPLE_LEN)) {
+        samples.extend_from_slice(part.get(..SAMPLE_LEN).unwrap_or(part));
+    }
     let compressed = with_contexts(|contexts| {
         contexts.compressor.set_compression_level(1)?;
         contexts.compressor.compress(&samples)

@@ -1,23 +1,21 @@
 //! Where data is cut: FastCDC under the vault's secret.
 
-use fastcdc::v2020::{Normalization, cut_gear, select_masks};
-
 use super::limits::{AVERAGE_CHUNK, MAX_CHUNK, MIN_CHUNK};
 
 /// What the gear table is derived for; part of the format.
 const GEAR_CONTEXT: &str = "bosr 2026 gear table of the chunker";
 
+/// The bits of the hash that must be zero at a cut before [`AVERAGE_CHUNK`]: those of FastCDC 2020 for that average,
+/// normalized to level 1.
+const STRICT: u64 = 0x0000_d917_0753_7000;
+
+/// The bits that must be zero from there on.
+const LAX: u64 = 0x0000_d907_0353_7000;
+
 /// The gear table of one vault, from its secret seed: without it, chunk lengths cannot simply be compared
 /// with those of a known file.
-///
-/// Not the crate's own seeding, which xors one number into a public table and so leaves the differences of
-/// its entries as they are.
 pub(super) struct Chunker {
-    gear: Vec<u64>,
-    /// The same, one bit to the left, as the algorithm takes two bytes at a step.
-    gear_shifted: Vec<u64>,
-    strict: u64,
-    lax: u64,
+    gear: Box<gearhash::Table>,
 }
 
 impl Chunker {
@@ -30,17 +28,41 @@ impl Chunker {
             stream.fill(&mut word);
             u64::from_le_bytes(word)
         };
-        let gear: Vec<u64> = (0..256).map(|_| next()).collect();
-        let gear_shifted = gear.iter().map(|value| value << 1).collect();
-        let (strict, lax) = select_masks(AVERAGE_CHUNK, Normalization::Level1);
-        Chunker { gear, gear_shifted, strict, lax }
+        Chunker { gear: Box::new(std::array::from_fn(|_| next())) }
     }
 
     /// How long the first chunk of `data` is. That it ends where it does follows from its own bytes and the
     /// one after; only where `data` goes on for less than two bytes more may a longer `data` give another
     /// answer.
     pub(super) fn first_chunk(&self, data: &[u8]) -> usize {
-        let (strict, lax) = (self.strict, self.lax);
+        let len = data.len().min(MAX_CHUNK);
+        // FastCDC 2020 takes bytes two by two: it does not look at an odd one at the end.
+        let seen = len & !1;
+        let middle = AVERAGE_CHUNK.min(seen);
+        let mut hasher = gearhash::Hasher::new(&self.gear);
+        for (from, to, mask) in [(MIN_CHUNK, middle, STRICT), (middle, seen, LAX)] {
+            let part = data.get(from..to).unwrap_or(&[]);
+            if let Some(past) = hasher.next_match(part, mask) {
+                return from + past - 1;
+            }
+        }
+        len
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fastcdc::v2020::{Normalization, cut_gear, select_masks};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::vault::contents::testing::noise;
+
+    /// The same by the FastCDC that others wrote.
+    fn by_fastcdc(chunker: &Chunker, data: &[u8]) -> usize {
+        let shifted: Vec<u64> = chunker.gear.iter().map(|value| value << 1).collect();
+        let (strict, lax) = select_masks(AVERAGE_CHUNK, Normalization::Level1);
+        assert_eq!((strict, lax), (STRICT, LAX));
         let (_, len) = cut_gear(
             data,
             MIN_CHUNK,
@@ -50,17 +72,35 @@ impl Chunker {
             lax,
             strict << 1,
             lax << 1,
-            &self.gear,
-            &self.gear_shifted,
+            &chunker.gear[..],
+            &shifted,
         );
         len
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::vault::contents::testing::noise;
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100))]
+
+        #[test]
+        fn cuts_where_fastcdc_does(
+            seed: u64,
+            noisy: u8,
+            len in prop_oneof![0..4usize, MIN_CHUNK - 4..MIN_CHUNK + 4, 0..3 * AVERAGE_CHUNK, 0..2 * MAX_CHUNK],
+            zeros in prop_oneof![Just(0..0), (0..MAX_CHUNK, 0..MAX_CHUNK).prop_map(|(at, len)| at..at + len)],
+        ) {
+            let chunker = Chunker::new(seed);
+            let mut data = noise(noisy, len);
+            if let Some(part) = data.get_mut(zeros.start.min(len)..zeros.end.min(len)) {
+                part.fill(0);
+            }
+            let len = chunker.first_chunk(&data);
+            prop_assert_eq!(len, by_fastcdc(&chunker, &data));
+            // Where it ends is where most is decided.
+            for end in len.saturating_sub(2)..(len + 3).min(data.len()) {
+                prop_assert_eq!(chunker.first_chunk(&data[..end]), by_fastcdc(&chunker, &data[..end]));
+            }
+        }
+    }
 
     #[test]
     fn cuts_as_written_down() {
