@@ -35,10 +35,12 @@ class Place:
 
 def write_big(place):
     """One file, 1 MiB a write, then fsync."""
+    # Without a copy: what Python takes of the processor would be taken from the server.
+    pool = memoryview(place.pool)
     began = time.perf_counter()
     file = os.open(place.big, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     for start in range(0, place.sizes.big, SLICE):
-        _all(os.write(file, place.pool[start : start + SLICE]), SLICE)
+        _all(os.write(file, pool[start : start + SLICE]), SLICE)
     os.fsync(file)
     os.close(file)
     return place.sizes.big, time.perf_counter() - began
