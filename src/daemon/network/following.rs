@@ -80,6 +80,11 @@ impl Followings {
     /// A device has shown where it is: whoever follows it dials now.
     pub fn hear_of(&self, device: &DevicePublic) {
         self.nudge(|peer| peer.key == Some(*device));
+        self.look_again();
+    }
+
+    /// Peers may be elsewhere than they were: it is time to look at them again.
+    pub fn look_again(&self) {
         self.news.tell();
     }
 

@@ -122,8 +122,9 @@ impl Service {
 
     /// Other settings from the configuration: they hold from now on.
     pub fn configure(&self, settings: VaultConfig) {
+        *self.settings.lock() = settings.clone();
+        // Tells those who follow, who look at the settings then.
         self.network.configure(&settings);
-        *self.settings.lock() = settings;
     }
 
     /// Ends everything that runs and closes the vault. All that was stored is durable then.

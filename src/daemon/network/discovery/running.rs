@@ -189,18 +189,23 @@ impl Running {
 
     fn found(&mut self, found: Found) {
         let mut neighbours = self.neighbours.lock();
-        match found {
-            Found::Gone(name) => neighbours.leave(&name),
+        let gone = match found {
+            Found::Gone(name) => Some(name),
             Found::Here { name, addresses, tag } => {
                 let own = self.announced.as_ref().is_some_and(|own| own.is_called(&name));
                 match self.tags.recognise(&tag).filter(|_| !own) {
                     Some(day) => {
-                        neighbours.hear(Heard { name, addresses, day }, self.parts.ambient.clock.monotonic())
+                        neighbours.hear(Heard { name, addresses, day }, self.parts.ambient.clock.monotonic());
+                        None
                     }
                     // It may have been one of ours.
-                    None => neighbours.leave(&name),
+                    None => Some(name),
                 }
             }
+        };
+        if let Some(name) = gone {
+            neighbours.leave(&name);
+            self.parts.followings.look_again();
         }
     }
 
