@@ -8,6 +8,7 @@ use super::{Disk, Open, OsDisk, read_whole, replace};
 
 fn check(disk: &dyn Disk) -> io::Result<()> {
     files(disk)?;
+    hints(disk)?;
     names(disk)
 }
 
@@ -34,6 +35,21 @@ fn files(disk: &dyn Disk) -> io::Result<()> {
     assert_eq!(file.read_at(&mut buf[..1], 0)?, 1);
     assert_eq!(buf[0], b'x');
     assert!(disk.open("f", Open::Create)?.is_empty()?);
+    Ok(())
+}
+
+/// What is only said in advance changes nothing.
+fn hints(disk: &dyn Disk) -> io::Result<()> {
+    let file = disk.open("f", Open::Create)?;
+    let bytes: Vec<u8> = (0..20_000u32).map(|at| at as u8).collect();
+    file.write_at(&bytes, 0)?;
+    for (offset, len) in
+        [(0, 20_000), (5000, 10_000), (5000, 100), (0, 0), (1 << 40, 1), (u64::MAX, u64::MAX)]
+    {
+        file.begin_writing(offset, len);
+        file.expect(offset, len);
+        assert_eq!(read_whole(disk, "f", 20_000)?, bytes);
+    }
     Ok(())
 }
 

@@ -68,6 +68,9 @@ pub trait DiskFile: Send + Sync + std::fmt::Debug {
     /// Says that `len` bytes at `offset` will be read in a moment. A hint: nothing waits, and nothing comes of it
     /// where the system does not take it.
     fn expect(&self, _offset: u64, _len: u64) {}
+    /// Has the disk begin with `len` bytes at `offset` that were written: a hint like [`expect`](Self::expect), and no
+    /// promise; whoever syncs later waits for less.
+    fn begin_writing(&self, _offset: u64, _len: u64) {}
     /// Writes all of `bytes` at `offset`. On an error any part of them may have been written.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Cuts the file, or extends it by zeros.

@@ -87,6 +87,9 @@ impl Disk for OsDisk {
     }
 }
 
+/// Bytes that the system writes at once, or not.
+const PAGE: u64 = 4096;
+
 #[derive(Debug)]
 struct OsFile(File);
 
@@ -107,6 +110,17 @@ impl DiskFile for OsFile {
     fn expect(&self, offset: u64, len: u64) {
         if let (Ok(offset), Ok(len)) = (i64::try_from(offset), i64::try_from(len)) {
             let _ = posix_fadvise(&self.0, offset, len, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
+        }
+    }
+
+    fn begin_writing(&self, offset: u64, len: u64) {
+        // The last page is not full yet, most likely: it would be written twice.
+        let whole = |offset: u64| i64::try_from(offset / PAGE * PAGE);
+        if let (Ok(from), Ok(to)) = (whole(offset), whole(offset.saturating_add(len)))
+            && from < to
+        {
+            // Linux writes what it is not to keep; and keeps it, since it is not written yet.
+            let _ = posix_fadvise(&self.0, from, to - from, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
         }
     }
 

@@ -41,6 +41,9 @@ pub(super) use segment::{LOG_DIR, SEGMENT_HEAD_LEN, SegmentHead, segment_number,
 /// Frames are gathered up to this many bytes before they are written.
 const GATHER: usize = 1 << 20;
 
+/// So many bytes are more than somebody wants durable now: more will come, and the disk begins with these meanwhile.
+const MUCH: usize = GATHER / 2;
+
 /// The open log.
 #[derive(Debug)]
 pub(super) struct Log {
@@ -150,7 +153,11 @@ impl Log {
         let Some((at, bytes)) = self.tail.lock().take_gathered() else {
             return Ok(self.written());
         };
-        self.segment(at.segment())?.write_at(&bytes, u64::from(at.offset()))?;
+        let file = self.segment(at.segment())?;
+        file.write_at(&bytes, u64::from(at.offset()))?;
+        if bytes.len() >= MUCH {
+            file.begin_writing(at.offset().into(), bytes.len() as u64);
+        }
         let mut tail = self.tail.lock();
         tail.wrote(bytes);
         Ok(tail.written())
