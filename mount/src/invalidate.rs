@@ -97,8 +97,8 @@ impl Invalidator {
     /// # Errors
     /// As for [`attributes`](Self::attributes).
     pub fn listing(&self, directory: Inode) -> Result<(), InvalidateError> {
-        // For this no name the kernel waits until whoever lists the directory now has put away what it was answered:
-        // later, an old answer would be kept as if it were a new one.
+        // No entry has this name; but to look for it the kernel waits until whoever lists the directory now has put away
+        // the answer. Put away after the next line, an old answer would be kept as if it were a new one.
         self.entry(directory, OsStr::new("."))?;
         self.content(directory)
     }
