@@ -318,6 +318,20 @@ impl Inodes {
         plain.chain(odd).collect()
     }
 
+    /// The file of a subject's present incarnation, if it is open or dirty: of few, so nearly always the answer
+    /// is known without a look into the table.
+    pub(super) fn file_of(&self, subject: &Subject) -> Option<&Arc<File>> {
+        if self.open.is_empty() {
+            return None;
+        }
+        let number = self.current.get(subject).copied();
+        let number = number.unwrap_or_else(|| default_number(&subject.node()));
+        if !self.open.contains(&number) {
+            return None;
+        }
+        self.number(subject).and_then(|number| self.find(number)?.file)
+    }
+
     /// Every open file.
     pub(super) fn files(&self) -> Vec<Arc<File>> {
         self.open.iter().filter_map(|number| self.odd.get(number)?.file.clone()).collect()

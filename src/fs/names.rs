@@ -281,9 +281,7 @@ impl Core {
 
     /// The file of a subject, if it is open or dirty.
     pub(super) fn file_by(&self, subject: &Subject) -> Option<Arc<File>> {
-        let inodes = self.inodes.lock();
-        let inode = inodes.number(subject)?;
-        inodes.find(inode)?.file.cloned()
+        self.inodes.lock().file_of(subject).cloned()
     }
 
     /// The file that would lose its last name if this one went.
