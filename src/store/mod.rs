@@ -52,6 +52,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use self::budget::Budget;
+pub use self::index::Tables;
 use self::index::{Index, Place};
 use self::journal::Journal;
 use self::locals::Locals;

@@ -290,7 +290,7 @@ fn layers_above_have_tables_in_the_index() {
     store.close().unwrap();
     drop(store);
     let (store, _) = open(&disk).unwrap();
-    let read = store.read_tables(|txn| Ok(txn.open_table(MINE)?.get(1)?.map(|entry| entry.value())));
+    let read = store.read_tables(|tables| Ok(tables.open(MINE)?.get(1)?.map(|entry| entry.value())));
     assert_eq!(read.unwrap(), Some(2));
 }
 

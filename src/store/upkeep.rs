@@ -1,6 +1,6 @@
 //! Keeping the index in step with the log, and making it good when it fails.
 
-use super::index::{Index, Place};
+use super::index::{Index, Place, Tables};
 use super::locals::LocalFrame;
 use super::{Damage, LogPosition, Store, StoreError, log};
 use crate::crypto::{Keyring, ObjectId, ObjectKind};
@@ -110,9 +110,9 @@ impl Store {
     /// [`StoreError::Index`].
     pub fn read_tables<R>(
         &self,
-        read: impl FnOnce(&redb::ReadTransaction) -> Result<R, redb::Error>,
+        read: impl FnOnce(&Tables) -> Result<R, redb::Error>,
     ) -> Result<R, StoreError> {
-        self.index.read(read).map_err(index_error)
+        self.index.tables().and_then(|tables| read(&tables)).map_err(index_error)
     }
 
     /// Changes such tables, all or none. Durable with a later checkpoint of the index.

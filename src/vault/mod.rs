@@ -21,6 +21,7 @@ pub mod files;
 pub mod history;
 pub mod journal;
 mod lives;
+mod memo;
 pub mod missing;
 pub mod name;
 pub mod node;

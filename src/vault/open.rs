@@ -145,7 +145,7 @@ impl Vault {
         let contents =
             Contents::new(objects, keyring.content_keys().gear_seed(), CONTENT_WORKERS, caches.lists);
         let head = last_head(&store)?;
-        let source = Arc::new(CommittedNodes { forest: forest.clone(), trie: head.trie() });
+        let source = CommittedNodes::new(&forest, head.trie());
         let names = KeyedNames(keyring.content_keys().clone());
         let trie_of = |id: &CommitId| Ok(Commit::decode(&store.fetch(&id.0)?)?.trie());
         let (view, stored_view) = open_view(&store, &source, &names, trie_of)?;
@@ -244,7 +244,7 @@ fn last_head(store: &Store) -> Result<Head> {
 /// The view from scratch.
 pub(super) fn view_of(source: &Arc<CommittedNodes>, names: KeyedNames) -> Result<View> {
     let mut updates = Vec::new();
-    for entry in source.forest.iter(&source.trie, ..) {
+    for entry in source.forest().iter(source.trie(), ..) {
         let (id, node) = entry?;
         updates.push(NodeUpdate { id: NodeId(id), old: None, new: Some(node) });
     }

@@ -323,6 +323,6 @@ fn is_same(seen: Option<&NodeState>, live: &NodeState) -> bool {
 
 impl Vault {
     pub(super) fn nodes_of(&self, trie: Trie) -> Arc<CommittedNodes> {
-        Arc::new(CommittedNodes { forest: Arc::clone(&self.forest), trie })
+        CommittedNodes::new(&self.forest, trie)
     }
 }

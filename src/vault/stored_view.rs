@@ -8,21 +8,22 @@
 //! # Invariant
 //! A [`StoredRows`] shows the rows of its commit for as long as it lives.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, OnceLock};
 
-use redb::{ReadOnlyTable, ReadTransaction, TableDefinition, WriteTransaction};
+use redb::{ReadOnlyTable, TableDefinition, WriteTransaction};
 
 use super::CommitId;
 use super::NodeId;
 use super::committed::{CommittedNodes, KeyedNames};
 use super::error::{Result, VaultError};
+use super::memo::Memo;
 use super::open::view_of;
 use super::vault::{Head, Vault};
 use super::view::rows::{Changes, Visit};
 use super::view::{Marks, NodeUpdate, Row, RowKey, RowSource, Rows, View};
 use crate::crypto::ObjectId;
-use crate::store::Store;
+use crate::store::{Store, Tables};
 use crate::trie::Trie;
 
 /// Key → row, as [`RowKey`] and [`Row`] lay them out.
@@ -47,6 +48,8 @@ pub(super) struct StoredRows {
     names: KeyedNames,
     /// The rows as they were before the database went on to another commit.
     held: OnceLock<Table>,
+    /// The rows of some names, by directory and hash.
+    lately: Memo<(NodeId, u64), Found>,
     /// The rows worked out anew, after the database failed.
     rebuilt: OnceLock<Rows>,
 }
@@ -57,14 +60,20 @@ impl std::fmt::Debug for StoredRows {
     }
 }
 
-type Table = ReadOnlyTable<&'static [u8], &'static [u8]>;
+type Table = Arc<ReadOnlyTable<&'static [u8], &'static [u8]>>;
 
 /// As the database answers.
 type Answer<T> = std::result::Result<T, redb::Error>;
 
-fn open_rows(transaction: &ReadTransaction) -> Answer<Table> {
-    Ok(transaction.open_table(ROWS)?)
+fn open_rows(tables: &Tables) -> Answer<Table> {
+    tables.open(ROWS)
 }
+
+/// Rows that stand side by side, with their keys.
+type Found = Arc<[(RowKey, Row)]>;
+
+/// Names whose rows are remembered: each operation asks for those it is about again and again.
+const REMEMBERED: usize = 1024;
 
 impl StoredRows {
     /// Looks into the table; if that fails, it is given up and what was not answered is asked of rows worked
@@ -73,10 +82,11 @@ impl StoredRows {
         if self.rebuilt.get().is_some() {
             return None;
         }
-        let looked = match self.held.get() {
-            Some(table) => look(table).map_err(|error| VaultError::Disk(Box::new(error))),
-            None => self.store.read_tables(|txn| look(&open_rows(txn)?)).map_err(VaultError::from),
-        };
+        // The tables are taken first: nothing was brought into those that are from before the rows were held.
+        let looked = self.store.read_tables(|tables| match self.held.get() {
+            Some(table) => look(table),
+            None => look(&open_rows(tables)?),
+        });
         looked
             .inspect_err(|error| tracing::warn!(%error, "the view's index failed; it is worked out anew"))
             .ok()
@@ -88,6 +98,41 @@ impl StoredRows {
         }
         let (rows, _) = view_of(&self.nodes, self.names.clone())?.into_parts();
         Ok(self.rebuilt.get_or_init(|| rows))
+    }
+
+    fn scan_table(&self, parent: &NodeId, hashes: Range<u64>, visit: &mut Visit<'_>) -> Result<()> {
+        let (first, end) = (RowKey::first(parent, hashes.start), RowKey::first(parent, hashes.end));
+        let mut last = Vec::new();
+        let scanned = self.look(|table| {
+            for entry in table.range::<&[u8]>(&first[..]..&end[..])? {
+                let (key, row) = entry?;
+                let Some(row) = Row::from_bytes(row.value()) else { return Err(malformed()) };
+                match visit(key.value(), row) {
+                    Ok(ControlFlow::Continue(())) => {}
+                    Ok(ControlFlow::Break(())) => break,
+                    Err(error) => return Ok(Err(error)),
+                }
+                last.clear();
+                last.extend_from_slice(key.value());
+            }
+            Ok(Ok(()))
+        });
+        match scanned {
+            Some(scanned) => scanned,
+            None => self.rebuilt()?.scan_stored(parent, hashes, &mut |key, row| match *key > *last {
+                true => visit(key, row),
+                false => Ok(ControlFlow::Continue(())),
+            }),
+        }
+    }
+
+    fn found(&self, parent: &NodeId, hashes: Range<u64>) -> Result<Found> {
+        let mut found = Vec::new();
+        self.scan_table(parent, hashes, &mut |key, row| {
+            found.push((RowKey::stored(key), row));
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(found.into())
     }
 
     /// Sees to it that the rows can be read when the database goes on to another commit.
@@ -104,33 +149,17 @@ impl StoredRows {
 }
 
 impl RowSource for StoredRows {
-    fn scan(&self, parent: &NodeId, from: u64, visit: &mut Visit<'_>) -> Result<()> {
-        let first = RowKey::first(parent, from);
-        let mut last = Vec::new();
-        let scanned = self.look(|table| {
-            for entry in table.range::<&[u8]>(&first[..]..)? {
-                let (key, row) = entry?;
-                if !key.value().starts_with(&parent.0) {
-                    break;
-                }
-                let Some(row) = Row::from_bytes(row.value()) else { return Err(malformed()) };
-                match visit(key.value(), row) {
-                    Ok(ControlFlow::Continue(())) => {}
-                    Ok(ControlFlow::Break(())) => break,
-                    Err(error) => return Ok(Err(error)),
-                }
-                last.clear();
-                last.extend_from_slice(key.value());
-            }
-            Ok(Ok(()))
-        });
-        match scanned {
-            Some(scanned) => scanned,
-            None => self.rebuilt()?.scan_stored(parent, from, &mut |key, row| match *key > *last {
-                true => visit(key, row),
-                false => Ok(ControlFlow::Continue(())),
-            }),
+    fn scan(&self, parent: &NodeId, hashes: Range<u64>, visit: &mut Visit<'_>) -> Result<()> {
+        if hashes.end.saturating_sub(hashes.start) > 1 {
+            return self.scan_table(parent, hashes, visit);
         }
+        let (hash, question) = (hashes.start, (*parent, hashes.start));
+        for (key, row) in &*self.lately.answer(hash, question, || self.found(parent, hashes))? {
+            if visit(key.as_bytes(), *row)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn row(&self, key: &RowKey) -> Result<Option<Row>> {
@@ -155,7 +184,7 @@ pub(super) fn open_view(
 ) -> Result<(View, Option<Arc<StoredRows>>)> {
     let caught_up = || -> Result<Option<(View, Option<Arc<StoredRows>>)>> {
         let Some((commit, marks)) = stored(store)? else { return Ok(None) };
-        let nodes = Arc::new(CommittedNodes { forest: Arc::clone(&head.forest), trie: trie_of(&commit)? });
+        let nodes = CommittedNodes::new(head.forest(), trie_of(&commit)?);
         let base = StoredRows::new(store, commit, nodes, names);
         let view = base.view_at(marks, head)?;
         Ok(Some((view, Some(base))))
@@ -183,6 +212,7 @@ impl StoredRows {
             nodes,
             names: names.clone(),
             held: OnceLock::new(),
+            lately: Memo::new(REMEMBERED),
             rebuilt: OnceLock::new(),
         })
     }
@@ -190,7 +220,7 @@ impl StoredRows {
     /// The view of `head` over these rows, which `marks` belong to.
     fn view_at(self: &Arc<Self>, marks: Marks, head: &CommittedNodes) -> Result<View> {
         let mut updates = Vec::new();
-        head.forest.diff(&self.nodes.trie, &head.trie, |key, old, new| {
+        head.forest().diff(self.nodes.trie(), head.trie(), |key, old, new| {
             updates.push(NodeUpdate { id: NodeId(*key), old: old.cloned(), new: new.cloned() });
             Ok::<(), VaultError>(())
         })?;
@@ -203,9 +233,9 @@ impl StoredRows {
 
 /// Of which commit the rows in the database are, with its marks.
 fn stored(store: &Store) -> Result<Option<(CommitId, Marks)>> {
-    let read = store.read_tables(|txn| {
-        let table = match txn.open_table(STATE) {
-            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+    let read = store.read_tables(|tables| {
+        let table = match tables.open(STATE) {
+            Err(redb::Error::TableDoesNotExist(_)) => return Ok(None),
             table => table?,
         };
         let (Some(commit), Some(marks)) = (table.get(COMMIT)?, table.get(MARKS)?) else { return Ok(None) };

@@ -186,7 +186,7 @@ impl Trace<'_> {
 
     fn differences(&self, old: &CommittedNodes, new: &CommittedNodes) -> Result<Vec<Difference>> {
         let mut differences = Vec::new();
-        self.vault.forest.diff(&old.trie, &new.trie, |key, old, new| {
+        self.vault.forest.diff(old.trie(), new.trie(), |key, old, new| {
             differences.push((NodeId(*key), old.cloned(), new.cloned()));
             Ok::<(), VaultError>(())
         })?;

@@ -5,12 +5,14 @@
 //!
 //! # Invariants
 //! - The file never names a place that was not durable in the log. What is newer is in `recent`.
+//! - Tables that are kept open are those of the last change, or of one that nobody was told of yet.
 //! - It knows every object and local frame before [`Contents::covered`], where reading the log again begins
 //!   after a crash.
 //!
 //! Not promised: that a place it names holds what it says. Readers check the frame.
 
 mod backend;
+mod tables;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use redb::backends::InMemoryBackend;
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 
 use self::backend::SealedFile;
+pub use self::tables::Tables;
 use super::disk::Disk;
 use super::options::Options;
 use super::position::LogPosition;
@@ -49,6 +52,13 @@ struct Recent {
     locals: BTreeMap<LogPosition, (u32, bool)>,
 }
 
+/// The file, and its tables as they are now if someone looked into them since they changed.
+#[derive(Debug, Default)]
+struct File {
+    db: Option<Arc<Database>>,
+    latest: Option<Arc<Tables>>,
+}
+
 /// What goes into the file at once.
 #[derive(Debug)]
 struct Batch {
@@ -61,7 +71,7 @@ struct Batch {
 /// The open index.
 #[derive(Debug)]
 pub(super) struct Index {
-    db: RwLock<Option<Arc<Database>>>,
+    file: RwLock<File>,
     recent: RwLock<Recent>,
     /// Held while entries go from `recent` into the file: the position covered durably.
     moving: Mutex<LogPosition>,
@@ -81,6 +91,13 @@ pub(super) struct Contents {
 
 type Result<T> = std::result::Result<T, redb::Error>;
 
+impl File {
+    fn db(&self) -> Result<&Arc<Database>> {
+        let closed = || redb::Error::Io(std::io::Error::other("the index is closed"));
+        self.db.as_ref().ok_or_else(closed)
+    }
+}
+
 impl Index {
     /// Opens the file, if there is one that can be used.
     pub(super) fn open(
@@ -90,7 +107,7 @@ impl Index {
         options: &Options,
     ) -> (Self, Option<Contents>) {
         let index = Index {
-            db: RwLock::new(None),
+            file: RwLock::default(),
             recent: RwLock::default(),
             moving: Mutex::new(LogPosition::START),
             disk,
@@ -104,26 +121,26 @@ impl Index {
     /// Opens the file again, after a failure or at first.
     pub(super) fn reopen(&self, keyring: &Keyring) -> Result<Contents> {
         let mut moving = self.moving.lock();
-        let mut db = self.db.write();
-        *db = None;
-        let file = SealedFile::open(self.disk.as_ref(), keyring, self.entropy.clone())?;
-        let opened = self.builder().create_with_backend(file)?;
+        let mut file = self.file.write();
+        *file = File::default();
+        let sealed = SealedFile::open(self.disk.as_ref(), keyring, self.entropy.clone())?;
+        let opened = self.builder().create_with_backend(sealed)?;
         let contents = contents(&opened)?;
         *moving = contents.covered;
-        *db = Some(Arc::new(opened));
+        file.db = Some(Arc::new(opened));
         Ok(contents)
     }
 
     /// Begins an empty file; where the disk does not let us, an index in memory.
     pub(super) fn recreate(&self, keyring: &Keyring) -> Result<()> {
         let mut moving = self.moving.lock();
-        let mut db = self.db.write();
-        *db = None;
+        let mut file = self.file.write();
+        *file = File::default();
         *moving = LogPosition::START;
         let made = SealedFile::create(self.disk.as_ref(), keyring, self.entropy.clone())
             .map_err(redb::Error::from)
             .and_then(|file| self.begin(self.builder().create_with_backend(file)?));
-        *db = Some(Arc::new(match made {
+        file.db = Some(Arc::new(match made {
             Ok(made) => made,
             Err(error) => {
                 tracing::warn!(%error, "the index cannot be written; it is kept in memory");
@@ -136,8 +153,9 @@ impl Index {
     /// Begins an empty index in memory, where the disk does not take what belongs into the file.
     pub(super) fn recreate_in_memory(&self) -> Result<()> {
         let mut moving = self.moving.lock();
-        let mut db = self.db.write();
-        *db = Some(Arc::new(self.in_memory()?));
+        let mut file = self.file.write();
+        *file = File::default();
+        file.db = Some(Arc::new(self.in_memory()?));
         *moving = LogPosition::START;
         Ok(())
     }
@@ -168,8 +186,7 @@ impl Index {
     }
 
     fn db(&self) -> Result<Arc<Database>> {
-        let closed = || redb::Error::Io(std::io::Error::other("the index is closed"));
-        self.db.read().clone().ok_or_else(closed)
+        self.file.read().db().cloned()
     }
 
     /// Whether it can be read and written.
@@ -183,8 +200,7 @@ impl Index {
         if let Some(place) = self.recent.read().objects.get(id) {
             return Ok(Some(*place));
         }
-        let txn = self.db()?.begin_read()?;
-        let found = txn.open_table(OBJECTS)?.get(&id.0)?.map(|entry| place(entry.value()));
+        let found = self.tables()?.open(OBJECTS)?.get(&id.0)?.map(|entry| place(entry.value()));
         if found.is_some() {
             return Ok(found);
         }
@@ -282,6 +298,8 @@ impl Index {
             }
         }
         txn.commit()?;
+        // Before they leave `recent`: who does not find them there is to find them in the file.
+        self.changed();
         let mut recent = self.recent.write();
         for (id, place) in &batch.objects {
             if recent.objects.get(id) == Some(place) {
@@ -296,8 +314,7 @@ impl Index {
 
     /// Visits every object that the file or memory knows.
     pub(super) fn each(&self, visit: &mut dyn FnMut(ObjectId, Place)) -> Result<()> {
-        let txn = self.db()?.begin_read()?;
-        for entry in txn.open_table(OBJECTS)?.iter()? {
+        for entry in self.tables()?.open(OBJECTS)?.iter()? {
             let (id, value) = entry?;
             visit(ObjectId(*id.value()), place(value.value()));
         }
@@ -307,9 +324,20 @@ impl Index {
         Ok(())
     }
 
-    /// Reads in one state of all tables.
-    pub(super) fn read<R>(&self, read: impl FnOnce(&redb::ReadTransaction) -> Result<R>) -> Result<R> {
-        read(&self.db()?.begin_read()?)
+    /// All tables as they are now.
+    pub(super) fn tables(&self) -> Result<Arc<Tables>> {
+        if let Some(latest) = &self.file.read().latest {
+            return Ok(Arc::clone(latest));
+        }
+        // With the lock held: what is noted here is never older than a change that was told of meanwhile.
+        let mut file = self.file.write();
+        let tables = Arc::new(Tables::of(file.db()?)?);
+        Ok(Arc::clone(file.latest.insert(tables)))
+    }
+
+    /// To be called when the file has changed, before anything is done that relies on its being found changed.
+    fn changed(&self) {
+        self.file.write().latest = None;
     }
 
     /// Changes tables, all or none; durable with the next durable [`Index::absorb`].
@@ -318,6 +346,7 @@ impl Index {
         txn.set_durability(Durability::None)?;
         let result = write(&txn)?;
         txn.commit()?;
+        self.changed();
         Ok(result)
     }
 }

@@ -5,11 +5,10 @@
 //! ([`RowSource`]: a vault has it in its database) under what changed since, in memory. The claims of
 //! directories stand once more by themselves ([`RowKey::among_directories`]).
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Range;
+use std::collections::{BTreeMap, btree_map};
 use std::fmt::Debug;
 use std::iter::Peekable;
-use std::ops::{Bound, ControlFlow};
+use std::ops::{Bound, ControlFlow, Range};
 use std::sync::Arc;
 
 use super::super::error::{Result, VaultError};
@@ -33,6 +32,11 @@ impl RowKey {
         bytes.extend_from_slice(&node.0);
         bytes.extend_from_slice(name);
         RowKey(bytes.into_boxed_slice())
+    }
+
+    /// As it was stored.
+    pub fn stored(bytes: &[u8]) -> Self {
+        RowKey(bytes.into())
     }
 
     /// The key of the same claim where those of directories stand by themselves, so that they can be counted
@@ -147,11 +151,11 @@ pub type Visit<'v> = dyn FnMut(&[u8], Row) -> Result<ControlFlow<()>> + 'v;
 
 /// Rows that do not change.
 pub trait RowSource: Send + Sync + Debug {
-    /// Visits the rows of `parent` whose hash is at least `from`, in order, until told to stop.
+    /// Visits the rows of `parent` whose hash is one of `hashes`, in order, until told to stop.
     ///
     /// # Errors
     /// Of the storage, and those of `visit`.
-    fn scan(&self, parent: &NodeId, from: u64, visit: &mut Visit<'_>) -> Result<()>;
+    fn scan(&self, parent: &NodeId, hashes: Range<u64>, visit: &mut Visit<'_>) -> Result<()>;
 
     /// The row in one place.
     ///
@@ -165,7 +169,7 @@ pub trait RowSource: Send + Sync + Debug {
 pub struct NoRows;
 
 impl RowSource for NoRows {
-    fn scan(&self, _: &NodeId, _: u64, _: &mut Visit<'_>) -> Result<()> {
+    fn scan(&self, _: &NodeId, _: Range<u64>, _: &mut Visit<'_>) -> Result<()> {
         Ok(())
     }
 
@@ -273,7 +277,7 @@ impl Rows {
         from: u64,
         visit: &mut dyn FnMut(Seen<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        self.scan_range(parent, (from, u64::MAX), visit)
+        self.scan_range(parent, from..u64::MAX, visit)
     }
 
     /// Visits the rows of `parent` whose hash is `hash`, in order, until told to stop. Costs nothing for those
@@ -287,23 +291,20 @@ impl Rows {
         hash: u64,
         visit: &mut dyn FnMut(Seen<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        self.scan_range(parent, (hash, hash.saturating_add(1)), visit)
+        self.scan_range(parent, hash..hash.saturating_add(1), visit)
     }
 
-    /// Visits the rows from one hash on that are below another.
+    /// Visits the rows with one of `hashes`.
     fn scan_range(
         &self,
         parent: &NodeId,
-        (from, to): (u64, u64),
+        hashes: Range<u64>,
         visit: &mut dyn FnMut(Seen<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        let (first, last) = (RowKey::first(parent, from), RowKey::first(parent, to));
+        let (first, last) = (RowKey::first(parent, hashes.start), RowKey::first(parent, hashes.end));
         let mut above = Above::new(self.layers(), &first, &last);
         let mut stopped = false;
-        self.base.scan(parent, from, &mut |key, row| {
-            if key >= &last[..] {
-                return Ok(ControlFlow::Break(()));
-            }
+        self.base.scan(parent, hashes, &mut |key, row| {
             let own = above.up_to(key, visit)?;
             let flow = match own {
                 Met::Stopped => ControlFlow::Break(()),
@@ -323,8 +324,8 @@ impl Rows {
     ///
     /// # Errors
     /// Of the base, and those of `visit`.
-    pub fn scan_stored(&self, parent: &NodeId, from: u64, visit: &mut Visit<'_>) -> Result<()> {
-        self.scan(parent, from, &mut |seen| {
+    pub fn scan_stored(&self, parent: &NodeId, hashes: Range<u64>, visit: &mut Visit<'_>) -> Result<()> {
+        self.scan_range(parent, hashes, &mut |seen| {
             let name = seen.to_name()?;
             visit(RowKey::new(parent, seen.hash, &seen.node, &name).as_bytes(), seen.row)
         })
@@ -345,7 +346,7 @@ enum Met {
 }
 
 /// The changes of one directory, newest layer first, walked in order.
-struct Above<'a>(Vec<Peekable<Range<'a, RowKey, Option<Row>>>>);
+struct Above<'a>(Vec<Peekable<btree_map::Range<'a, RowKey, Option<Row>>>>);
 
 impl<'a> Above<'a> {
     fn new(layers: impl Iterator<Item = &'a Changes>, first: &[u8], last: &[u8]) -> Self {
@@ -414,10 +415,11 @@ mod tests {
     struct Stored(BTreeMap<RowKey, Row>);
 
     impl RowSource for Stored {
-        fn scan(&self, parent: &NodeId, from: u64, visit: &mut Visit<'_>) -> Result<()> {
-            let first = RowKey::first(parent, from);
-            for (key, row) in self.0.range::<[u8], _>((Bound::Included(&first[..]), Bound::Unbounded)) {
-                if !key.as_bytes().starts_with(&parent.0) || visit(key.as_bytes(), *row)?.is_break() {
+        fn scan(&self, parent: &NodeId, hashes: Range<u64>, visit: &mut Visit<'_>) -> Result<()> {
+            let (first, last) = (RowKey::first(parent, hashes.start), RowKey::first(parent, hashes.end));
+            let within = (Bound::Included(&first[..]), Bound::Excluded(&last[..]));
+            for (key, row) in self.0.range::<[u8], _>(within) {
+                if visit(key.as_bytes(), *row)?.is_break() {
                     break;
                 }
             }
