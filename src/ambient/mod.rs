@@ -7,6 +7,7 @@
 
 pub mod files;
 pub mod memory;
+pub mod priority;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

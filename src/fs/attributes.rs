@@ -117,7 +117,7 @@ impl Core {
         let file = self.file(inode)?;
         let resized = if file.state().size() == size { Ok(()) } else { file.resize(self, size) };
         // If nobody else has it open for writing, nobody will come to fold it.
-        let folded = if self.let_go(&file, false) { file.fold(self) } else { Ok(()) };
+        let folded = if self.let_go(&file, false) { file.fold(self, self.vault.contents()) } else { Ok(()) };
         self.close_if_unused(&file);
         resized.map_err(Failure::from).and(folded.map_err(Failure::from))
     }

@@ -197,7 +197,7 @@ impl Core {
     }
 
     fn settle(&self, files: &[Arc<File>]) -> Result<(), VaultError> {
-        files.iter().try_for_each(|file| file.fold(self))
+        files.iter().try_for_each(|file| file.fold(self, self.vault.contents()))
     }
 
     /// Makes a file durable, with its name, and answers.
@@ -256,7 +256,7 @@ impl Core {
         let (core, file) = (Arc::clone(self), Arc::clone(file));
         self.folding.run(move || {
             // A failure is kept with the file, and tried again before the next commit.
-            file.tell_failure(core.until_room(|| file.fold(&core)));
+            file.tell_failure(core.until_room(|| file.fold(&core, core.vault.contents_behind())));
             core.close_if_unused(&file);
             core.vault.file_is_folded();
         });

@@ -19,7 +19,7 @@ use super::errors::{Failure, posix};
 use super::layers::{Frozen, Layers, ReadPlan};
 use super::unlogged::Unlogged;
 use crate::ambient::WallNanos;
-use crate::vault::contents::{Content, Extents, MAX_LEN};
+use crate::vault::contents::{Content, Contents, Extents, MAX_LEN};
 use crate::vault::{Attr, AttrPatch, DirtyRun, NodeId, Shown, Vault, VaultError};
 
 /// As many edits of a file are kept apart from its content before one is made of them: bounds the memory that
@@ -171,7 +171,7 @@ impl File {
     pub(super) fn spill(&self, core: &Core) -> Result<(), VaultError> {
         let _work = self.work.lock();
         if self.state().folding.is_some() {
-            self.fold_working(core)?;
+            self.fold_working(core, core.vault.contents())?;
         }
         let mut state = self.state();
         // Whoever had the file in hand may have left only what can be logged piece by piece.
@@ -260,7 +260,7 @@ impl File {
     ) -> Result<(), Failure> {
         let _work = self.work.lock();
         if self.state().folding.is_some() {
-            self.fold_working(core)?;
+            self.fold_working(core, core.vault.contents())?;
         }
         let (under, frozen) = {
             let mut state = self.state();
@@ -308,11 +308,12 @@ impl File {
         self.work.lock()
     }
 
-    /// Makes everything written so far a version of the file. For workers, or for a few bytes.
-    pub(super) fn fold(&self, core: &Core) -> Result<(), VaultError> {
+    /// Makes everything written so far a version of the file, with a content made by `contents`: the vault's, or
+    /// those that give way. For workers, or for a few bytes.
+    pub(super) fn fold(&self, core: &Core, contents: &Contents) -> Result<(), VaultError> {
         let _work = self.work.lock();
         if self.state().folding.is_some() {
-            self.fold_working(core)?;
+            self.fold_working(core, contents)?;
         }
         {
             let mut state = self.state();
@@ -326,7 +327,7 @@ impl File {
             let _ = state.freeze(core);
             state.written = None;
         }
-        self.fold_working(core)
+        self.fold_working(core, contents)
     }
 
     /// Keeps a failure for whoever asks for durability next.
@@ -362,7 +363,7 @@ impl File {
     }
 
     /// Finishes the fold of the run that is being folded. Called by the holder of `work`.
-    fn fold_working(&self, core: &Core) -> Result<(), VaultError> {
+    fn fold_working(&self, core: &Core, contents: &Contents) -> Result<(), VaultError> {
         let (run, frozen, mtime) = {
             let mut state = self.state();
             let Some(run) = state.folding.clone() else { return Ok(()) };
@@ -374,7 +375,7 @@ impl File {
             (run, state.layers.frozen(), mtime)
         };
         let content = match frozen {
-            Some(frozen) => core.vault.contents().splice(&frozen.under, &frozen.edits, frozen.size)?,
+            Some(frozen) => contents.splice(&frozen.under, &frozen.edits, frozen.size)?,
             None => self.state().layers.under().clone(),
         };
         let landed = |shown: &Shown| {

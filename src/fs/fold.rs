@@ -28,10 +28,12 @@ impl FoldSource for Folds {
         let Some(core) = self.0.upgrade() else { return Ok(()) };
         let files = core.inodes.lock().files();
         let now = core.vault.ambient().clock.monotonic();
+        // Only who asks for all waits for it.
+        let contents = if all { core.vault.contents() } else { core.vault.contents_behind() };
         let mut first = Ok(());
         for file in files.iter().filter(|file| all || is_ready(file, now)) {
             // Not until there is room: this very commit is to make it.
-            let folded = file.fold(&core).map_err(Failure::from);
+            let folded = file.fold(&core, contents).map_err(Failure::from);
             core.close_if_unused(file);
             if let Err(Failure::Vault(error)) = folded
                 && first.is_ok()

@@ -353,7 +353,8 @@ impl Core {
         let open = |core: &Core, subject: Option<Subject>| subject.and_then(|subject| core.file_by(&subject));
         let file = open(self, loser);
         if open(self, source).is_none_or(|source| source.settles_quickly(FEW_BYTES)) {
-            let settled = open(self, source).map_or(Ok(()), |source| source.fold(self));
+            let settled =
+                open(self, source).map_or(Ok(()), |source| source.fold(self, self.vault.contents()));
             let held = file.as_ref().map(|file| file.try_hold());
             if !matches!(held, Some(None)) {
                 match settled.map_err(Failure::from).and_then(|()| operation(self, file.as_deref())) {
@@ -366,7 +367,7 @@ impl Core {
         let core = Arc::clone(self);
         self.workers.run(move || {
             let done = core.until_room(|| {
-                open(&core, source).map_or(Ok(()), |source| source.fold(&core))?;
+                open(&core, source).map_or(Ok(()), |source| source.fold(&core, core.vault.contents()))?;
                 let file = open(&core, loser);
                 let _held = file.as_ref().map(|file| file.hold());
                 operation(&core, file.as_deref())

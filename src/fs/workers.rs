@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use crate::ambient::priority::Priority;
+
 type Job = Box<dyn FnOnce() + Send>;
 
 /// The threads and what waits for them.
@@ -56,15 +58,20 @@ impl Workers {
     /// # Errors
     /// When the system gives no more threads.
     pub(super) fn start(name: &str, count: usize) -> std::io::Result<Workers> {
-        Workers::lingering(name, count, Duration::ZERO)
+        Workers::serving(name, count, Queue::default())
     }
 
-    /// As [`start`](Self::start), but a thread that is woken waits for `linger` before it begins.
+    /// As [`start`](Self::start), for jobs that nobody waits for: a thread that is woken waits for `linger` before it
+    /// begins, and gives way to whatever else wants to run.
     ///
     /// # Errors
     /// When the system gives no more threads.
     pub(super) fn lingering(name: &str, count: usize, linger: Duration) -> std::io::Result<Workers> {
-        let queue = Arc::new(Queue { linger, ..Queue::default() });
+        Workers::serving(name, count, Queue { linger, ..Queue::default() })
+    }
+
+    fn serving(name: &str, count: usize, queue: Queue) -> std::io::Result<Workers> {
+        let queue = Arc::new(queue);
         let mut threads = Vec::with_capacity(count);
         for _ in 0..count {
             let queue = Arc::clone(&queue);
@@ -96,6 +103,8 @@ impl Workers {
 
 impl Queue {
     fn serve(&self) {
+        let priority = if self.linger.is_zero() { Priority::Usual } else { Priority::Low };
+        priority.take();
         let mut state = self.state.lock();
         loop {
             if let Some(job) = state.jobs.pop_front() {

@@ -155,6 +155,7 @@ impl Vault {
         Ok(Arc::new(Vault {
             store,
             forest,
+            contents_behind: contents.behind(CONTENT_WORKERS),
             contents,
             ambient,
             identity: RwLock::new(identity),

@@ -77,6 +77,8 @@ pub struct Vault {
     pub(super) store: Arc<Store>,
     pub(super) forest: Arc<Forest<NodeCodec>>,
     pub(super) contents: Contents,
+    /// The same, for what nobody waits for.
+    pub(super) contents_behind: Contents,
     pub(super) ambient: Ambient,
     pub(super) identity: RwLock<Identity>,
     /// The rows below the tree's view, if they are in the database.
@@ -271,6 +273,11 @@ impl Vault {
     /// Cuts and reads file contents.
     pub fn contents(&self) -> &Contents {
         &self.contents
+    }
+
+    /// The same as [`contents`](Self::contents), for what nobody waits for: it gives way to all else.
+    pub fn contents_behind(&self) -> &Contents {
+        &self.contents_behind
     }
 
     /// Clock and randomness.

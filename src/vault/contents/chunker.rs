@@ -14,6 +14,7 @@ const LAX: u64 = 0x0000_d907_0353_7000;
 
 /// The gear table of one vault, from its secret seed: without it, chunk lengths cannot simply be compared
 /// with those of a known file.
+#[derive(Clone)]
 pub(super) struct Chunker {
     gear: Box<gearhash::Table>,
 }

@@ -47,6 +47,7 @@ use list::List;
 use source::ReaderSource;
 use workers::Workers;
 
+use crate::ambient::priority::Priority;
 use crate::store::recent::Recent;
 use crate::trie::Objects;
 
@@ -70,7 +71,7 @@ struct Shared {
     objects: Arc<dyn Objects>,
     chunker: Chunker,
     workers: Workers,
-    lists: Recent<List>,
+    lists: Arc<Recent<List>>,
 }
 
 impl std::fmt::Debug for Contents {
@@ -84,8 +85,17 @@ impl Contents {
     /// ([`crate::crypto::ContentKeys::gear_seed`]). Chunks are hashed, sealed and put on `workers` threads of
     /// its own; with 0 on the caller's. Decoded lists are kept up to `cache` bytes of their encodings.
     pub fn new(objects: Arc<dyn Objects>, gear_seed: u64, workers: usize, cache: usize) -> Self {
-        let (chunker, workers) = (Chunker::new(gear_seed), Workers::new(workers));
-        let lists = Recent::new(cache);
+        let (chunker, workers) = (Chunker::new(gear_seed), Workers::new(workers, Priority::Usual));
+        let lists = Arc::new(Recent::new(cache));
+        Contents { shared: Arc::new(Shared { objects, chunker, workers, lists }) }
+    }
+
+    /// The same contents, made on `workers` threads that give way to whatever else wants to run: for what nobody
+    /// waits for.
+    pub fn behind(&self, workers: usize) -> Contents {
+        let Shared { objects, chunker, lists, .. } = &*self.shared;
+        let workers = Workers::new(workers, Priority::Low);
+        let (objects, chunker, lists) = (Arc::clone(objects), chunker.clone(), Arc::clone(lists));
         Contents { shared: Arc::new(Shared { objects, chunker, workers, lists }) }
     }
 

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use parking_lot::Mutex;
 
 use super::ContentsError;
+use crate::ambient::priority::Priority;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -17,15 +18,22 @@ pub(super) struct Workers {
 }
 
 impl Workers {
-    /// `count` threads; with 0, work is done by whoever asks for it. A thread that cannot be started is done
-    /// without.
-    pub(super) fn new(count: usize) -> Self {
+    /// `count` threads of this priority; with 0, work is done by whoever asks for it. A thread that cannot be started
+    /// is done without.
+    pub(super) fn new(count: usize, priority: Priority) -> Self {
         let (queue, jobs) = sync_channel::<Job>(count.max(1));
         let jobs = Arc::new(Mutex::new(jobs));
         let start = |n| {
             let jobs = Arc::clone(&jobs);
-            let named = std::thread::Builder::new().name(format!("bosr-chunks-{n}"));
-            named.spawn(move || work(&jobs)).ok()
+            let name = match priority {
+                Priority::Usual => format!("bosr-chunks-{n}"),
+                Priority::Low => format!("bosr-behind-{n}"),
+            };
+            let serve = move || {
+                priority.take();
+                work(&jobs);
+            };
+            std::thread::Builder::new().name(name).spawn(serve).ok()
         };
         let threads: Vec<_> = (0..count).filter_map(start).collect();
         Workers { queue: (!threads.is_empty()).then_some(queue), threads }
