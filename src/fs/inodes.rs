@@ -10,6 +10,7 @@
 //!
 //! Entries live as long as the kernel's lookups and the open file. Own lock, held for map accesses only.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -176,8 +177,8 @@ impl Inodes {
 
     /// The number for a subject that shows the version `shows`, with one lookup more.
     pub(super) fn look_up(&mut self, subject: Subject, shows: Option<Stamp>) -> Inode {
-        if let Some(again) = self.look_up_again(&subject, shows) {
-            return again;
+        if let Some(plain) = self.look_up_plain(&subject, shows) {
+            return plain;
         }
         let number = self.number_for(subject, shows);
         let mut known =
@@ -188,17 +189,28 @@ impl Inodes {
         Inode(number)
     }
 
-    /// One lookup more of what is known by the number of its id and has nothing more to it, as nearly all that a
-    /// listing meets again: in place.
-    fn look_up_again(&mut self, subject: &Subject, shows: Option<Stamp>) -> Option<Inode> {
+    /// One lookup more of what has the number of its id and nothing more to it, as nearly all that a listing meets:
+    /// in place.
+    fn look_up_plain(&mut self, subject: &Subject, shows: Option<Stamp>) -> Option<Inode> {
         let number = default_number(&subject.node());
-        let plain = self.plain.get_mut(&number)?;
-        let is_it = plain.node(number) == subject.node() && plain.shows() == shows;
-        let is_plain = matches!(subject, Subject::Node(_)) && plain.lookups() < MOST_LOOKUPS;
-        if !is_it || !is_plain || self.current.contains_key(subject) {
+        if !matches!(subject, Subject::Node(_)) || self.current.contains_key(subject) {
             return None;
         }
-        plain.packed += 1 << 2;
+        match self.plain.entry(number) {
+            Entry::Occupied(mut known) => {
+                let plain = known.get_mut();
+                let is_it = plain.node(number) == subject.node() && plain.shows() == shows;
+                if !is_it || plain.lookups() >= MOST_LOOKUPS {
+                    return None;
+                }
+                plain.packed += 1 << 2;
+            }
+            Entry::Vacant(_) if self.odd.contains_key(&number) => return None,
+            Entry::Vacant(free) => {
+                let known = Known { subject: *subject, shows, file: None, orphan: None, lookups: 1 };
+                free.insert(Plain::of(number, &known)?);
+            }
+        }
         Some(Inode(number))
     }
 
