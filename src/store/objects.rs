@@ -68,11 +68,7 @@ impl Store {
         let again = self.damaged.read().contains(&id);
         // Two threads may have sealed the same object: the log takes the first.
         self.log.append(&sealed.header, &sealed.body, |position| {
-            let new = self.index.note(id, Place { position, body_len }, again);
-            if new && is_read_in_parts(&sealed.header) {
-                self.index.note_header(&sealed.header);
-            }
-            new
+            self.index.note(id, Place { position, body_len }, again)
         })?;
         if again {
             self.headers.forget(&id);
@@ -103,14 +99,8 @@ impl Store {
     /// # Errors
     /// As [`Store::fetch`]; [`CryptoError::OutOfRange`].
     pub fn fetch_range(&self, id: &ObjectId, range: Range<u32>) -> Result<Vec<u8>, StoreError> {
-        let found = match self.header_without_log(id)? {
-            None => {
-                self.expect_range(id, &range)?;
-                self.header_at(id)?
-            }
-            known => known,
-        };
-        let (place, header) = found.ok_or(StoreError::Missing(*id))?;
+        self.expect_range(id, &range)?;
+        let (place, header) = self.header_at(id)?.ok_or(StoreError::Missing(*id))?;
         if header.is_compressed() {
             let whole = self.fetch(id)?;
             let part = whole.get(range.start as usize..range.end as usize);
@@ -163,8 +153,10 @@ impl Store {
     }
 
     fn header_at(&self, id: &ObjectId) -> Result<Option<(Place, ObjectHeader)>, StoreError> {
-        if let Some(known) = self.header_without_log(id)? {
-            return Ok(Some(known));
+        if let Some(known) = self.headers.find(id)
+            && !self.damaged.read().contains(id)
+        {
+            return Ok(Some((*known).clone()));
         }
         let Some(place) = self.place(id)? else { return Ok(None) };
         let bytes = self.read_log(place.position, FRAME_HEADER_LEN, *id, place.position)?;
@@ -174,25 +166,14 @@ impl Store {
         Ok(Some((place, header)))
     }
 
-    /// Where an object lies and what stands beside it, if that is known without a look into the log. That it lies there
-    /// shows when its body is opened.
-    fn header_without_log(&self, id: &ObjectId) -> Result<Option<(Place, ObjectHeader)>, StoreError> {
-        if let Some(known) = self.headers.find(id)
-            && !self.damaged.read().contains(id)
-        {
-            return Ok(Some((*known).clone()));
-        }
-        let Some(place) = self.place(id)?.filter(|place| place.body_len >= APART) else { return Ok(None) };
-        let Some(header) = self.indexed_header(id, place)? else { return Ok(None) };
-        self.headers.insert(*id, Arc::new((place, header.clone())), HEADER_BYTES);
-        Ok(Some((place, header)))
-    }
-
     /// Has the disk begin with a range for which the header must be read first, from another place of the disk: both
     /// are waited for at once. Not where the system reads so far by itself, nor so much that a wrong guess would hurt.
     fn expect_range(&self, id: &ObjectId, range: &Range<u32>) -> Result<(), StoreError> {
         let apart = range.start >= APART && range.len() <= APART as usize;
-        if apart && let Some(place) = self.place(id)? {
+        if apart
+            && self.headers.find(id).is_none()
+            && let Some(place) = self.place(id)?
+        {
             let part = crypto::likely_place(range);
             let upto = part.end.min(place.body_len.into());
             if let Ok(offset) = u32::try_from(part.start) {
@@ -250,11 +231,6 @@ impl Store {
         self.headers.forget(&id);
         StoreError::Damaged(Damage { at, id: Some(id), what })
     }
-}
-
-/// Whether parts of the object are read, so far from its header that they are read for themselves.
-fn is_read_in_parts(header: &ObjectHeader) -> bool {
-    header.kind == ObjectKind::Chunk && !header.is_compressed() && header.plain_len >= APART
 }
 
 /// Whether a read failed because the place is not there, rather than because the disk failed.

@@ -174,26 +174,6 @@ fn an_index_that_fails_while_open_is_mended() {
 }
 
 #[test]
-fn a_part_of_an_object_is_read_without_a_look_at_its_header() {
-    let (disk, store) = fresh();
-    let content = noise(1, 200_000);
-    let id = store.put(ObjectKind::Chunk, &content).unwrap();
-    let part = |store: &Store| store.fetch_range(&id, 100_000..104_096);
-    assert_eq!(part(&store).unwrap(), content[100_000..104_096]);
-    store.close().unwrap();
-    let at = store.index.find(&id).unwrap().unwrap().position;
-    drop(store);
-    let without_index = disk.after_power_cut(Loss::Keep, 0);
-    super::disk::Disk::remove(&without_index, "index.redb").unwrap();
-    assert_eq!(part(&open(&without_index).unwrap().0).unwrap(), content[100_000..104_096], "from the log");
-
-    disk.tamper(&format!("log/{:08}.seg", at.segment()), |bytes| bytes[at.offset() as usize + 10] ^= 1);
-    let (store, _) = open(&disk).unwrap();
-    assert_eq!(part(&store).unwrap(), content[100_000..104_096]);
-    assert!(matches!(store.fetch(&id), Err(StoreError::Damaged(_))), "the whole is read with its header");
-}
-
-#[test]
 fn a_damaged_object_is_told_and_can_be_stored_again() {
     let (disk, store) = fresh();
     let id = store.put(ObjectKind::Chunk, &noise(1, 500)).unwrap();

@@ -3,7 +3,7 @@
 use super::index::{Index, Place, Tables};
 use super::locals::LocalFrame;
 use super::{Damage, LogPosition, Store, StoreError, log};
-use crate::crypto::{Keyring, ObjectHeader, ObjectId, ObjectKind};
+use crate::crypto::{Keyring, ObjectId, ObjectKind};
 
 /// Objects noted in memory while the log is read from its start, before they go into the file.
 pub(super) const NOTED_AT_ONCE: usize = 1 << 16;
@@ -15,15 +15,6 @@ pub(super) fn index_error(error: redb::Error) -> StoreError {
 impl Store {
     pub(super) fn find(&self, id: &ObjectId) -> Result<Option<Place>, StoreError> {
         self.with_index(|index| index.find(id))
-    }
-
-    /// The header of an object that lies at `place`, if the index has it.
-    pub(super) fn indexed_header(
-        &self,
-        id: &ObjectId,
-        place: Place,
-    ) -> Result<Option<ObjectHeader>, StoreError> {
-        self.with_index(|index| index.header(id, place))
     }
 
     /// Asks the index; if that fails, makes it good and asks once more.

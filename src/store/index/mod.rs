@@ -27,14 +27,10 @@ use super::disk::Disk;
 use super::options::Options;
 use super::position::LogPosition;
 use crate::ambient::Entropy;
-use crate::crypto::{HEADER_LEN, Keyring, ObjectHeader, ObjectId};
+use crate::crypto::{Keyring, ObjectId};
 
 /// Object id → position, length of the body.
 const OBJECTS: TableDefinition<'_, &[u8; 32], (u64, u32)> = TableDefinition::new("store.objects");
-/// Object id → position, header: of objects that are read in parts, whose header lies far from them in the log. One
-/// of another position than the object's is of a frame that was replaced.
-const HEADERS: TableDefinition<'_, &[u8; 32], (u64, &[u8; HEADER_LEN])> =
-    TableDefinition::new("store.headers");
 /// Local frames since the last whole one (and that one): position → length of the body.
 const LOCALS: TableDefinition<'_, u64, u32> = TableDefinition::new("store.locals");
 /// `covered` → log position.
@@ -52,8 +48,6 @@ pub(super) struct Place {
 #[derive(Debug, Default)]
 struct Recent {
     objects: HashMap<ObjectId, Place>,
-    /// Of some of them.
-    headers: HashMap<ObjectId, ObjectHeader>,
     /// Length of the body, and whether it is a whole one.
     locals: BTreeMap<LogPosition, (u32, bool)>,
 }
@@ -70,8 +64,6 @@ struct File {
 struct Batch {
     /// By id, which is the order the file likes.
     objects: Vec<(ObjectId, Place)>,
-    /// Of some of them, in the same order.
-    headers: Vec<(LogPosition, ObjectHeader)>,
     /// In the order of the log, and whether each is a whole one.
     locals: Vec<(Place, bool)>,
 }
@@ -216,33 +208,6 @@ impl Index {
         Ok(self.recent.read().objects.get(id).copied())
     }
 
-    /// The header of the object at `place`, if it is kept.
-    pub(super) fn header(&self, id: &ObjectId, place: Place) -> Result<Option<ObjectHeader>> {
-        {
-            let recent = self.recent.read();
-            if recent.objects.get(id) == Some(&place)
-                && let Some(header) = recent.headers.get(id)
-            {
-                return Ok(Some(header.clone()));
-            }
-        }
-        let table = match self.tables()?.open(HEADERS) {
-            // Of a time when none were kept.
-            Err(redb::Error::TableDoesNotExist(_)) => return Ok(None),
-            table => table?,
-        };
-        let kept = table.get(&id.0)?;
-        let kept = kept.as_ref().map(|kept| kept.value());
-        let kept = kept.filter(|(position, _)| *position == place.position.to_u64());
-        let header = kept.and_then(|(_, bytes)| ObjectHeader::decode(bytes).ok());
-        Ok(header.filter(|header| header.id == *id))
-    }
-
-    /// Notes the header of an object that was noted just now, to be kept as long as the object is in this place.
-    pub(super) fn note_header(&self, header: &ObjectHeader) {
-        self.recent.write().headers.insert(header.id, header.clone());
-    }
-
     /// Notes an object, unless one of this id is noted since the last batch already.
     pub(super) fn note(&self, id: ObjectId, place: Place, replace: bool) -> bool {
         let mut recent = self.recent.write();
@@ -250,7 +215,6 @@ impl Index {
             return false;
         }
         recent.objects.insert(id, place);
-        recent.headers.remove(&id);
         true
     }
 
@@ -303,14 +267,11 @@ impl Index {
         let objects = recent.objects.iter().filter(|(_, place)| place.position < durable);
         let mut objects: Vec<_> = objects.map(|(id, place)| (*id, *place)).collect();
         objects.sort_unstable_by_key(|(id, _)| *id);
-        let header =
-            |(id, place): &(ObjectId, Place)| Some((place.position, recent.headers.get(id)?.clone()));
-        let headers = objects.iter().filter_map(header).collect();
         let locals = recent.locals.range(..durable);
         let local = |(position, (body_len, whole)): (&LogPosition, &(u32, bool))| {
             (Place { position: *position, body_len: *body_len }, *whole)
         };
-        Batch { objects, headers, locals: locals.map(local).collect() }
+        Batch { objects, locals: locals.map(local).collect() }
     }
 
     fn move_in(&self, batch: &Batch, covered: Option<LogPosition>, immediate: bool) -> Result<()> {
@@ -324,10 +285,6 @@ impl Index {
             let mut table = txn.open_table(OBJECTS)?;
             for (id, place) in &batch.objects {
                 table.insert(&id.0, (place.position.to_u64(), place.body_len))?;
-            }
-            let mut table = txn.open_table(HEADERS)?;
-            for (position, header) in &batch.headers {
-                table.insert(&header.id.0, (position.to_u64(), &header.encode()))?;
             }
             let mut table = txn.open_table(LOCALS)?;
             for (place, whole) in &batch.locals {
@@ -347,7 +304,6 @@ impl Index {
         for (id, place) in &batch.objects {
             if recent.objects.get(id) == Some(place) {
                 recent.objects.remove(id);
-                recent.headers.remove(id);
             }
         }
         for (place, _) in &batch.locals {

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::ambient::Ambient;
-use crate::crypto::{EpochId, ObjectKind};
 use crate::store::disk::fault::{FaultDisk, Loss};
 use nix::errno::Errno;
 
@@ -57,34 +56,6 @@ fn only_what_is_durable_goes_into_the_file() {
     assert_eq!(contents, Some(Contents { covered: LogPosition::new(1, 7), locals: Vec::new() }));
     assert_eq!(index.find(&id(6)).unwrap(), Some(place_at(6)));
     assert_eq!(index.find(&id(7)).unwrap(), None);
-}
-
-#[test]
-fn a_header_counts_as_long_as_its_object_stays_where_it_was() {
-    let bench = Bench::new();
-    let index = bench.fresh();
-    let header = ObjectHeader {
-        kind: ObjectKind::Chunk,
-        flags: 2,
-        epoch: EpochId { counter: 1, id: [3; 8] },
-        plain_len: 5,
-        id: id(1),
-        wrapped: [7; 40],
-    };
-    index.note(id(1), place_at(1), false);
-    assert_eq!(index.header(&id(1), place_at(1)).unwrap(), None);
-    index.note_header(&header);
-    for _ in 0..2 {
-        assert_eq!(index.header(&id(1), place_at(1)).unwrap(), Some(header.clone()));
-        assert_eq!(index.header(&id(1), place_at(2)).unwrap(), None);
-        index.absorb(LogPosition::new(1, 2), true).unwrap();
-    }
-    assert!(index.recent.read().headers.is_empty());
-    assert!(index.note(id(1), place_at(5), true));
-    for _ in 0..2 {
-        assert_eq!(index.header(&id(1), place_at(5)).unwrap(), None, "that of the frame before");
-        index.absorb(LogPosition::new(1, 9), true).unwrap();
-    }
 }
 
 #[test]
