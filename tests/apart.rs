@@ -15,7 +15,7 @@ use bosr::miror::limits;
 use bosr::miror::replica::{Announcement, Replica as _};
 use bosr::miror::vault_replica::VaultReplica;
 use bosr::store::disk::fault::FaultDisk;
-use bosr::vault::{Attr, Vault};
+use bosr::vault::{Attr, Fold, Vault};
 use replica::{Device, Replica};
 use step::Elsewhere;
 
@@ -30,7 +30,7 @@ fn work(vault: &Vault, folder: &str) {
     for number in 0..=limits::RECENT {
         let attr = Attr { mode: 0o644, uid: 0, gid: 0, mtime: 1, birth: 1, xattrs: BTreeMap::new() };
         vault.put_file(format!("/{folder}{number}").as_bytes(), &b"bytes"[..], attr).unwrap();
-        vault.fold_and_commit(true).unwrap();
+        vault.fold_and_commit(Fold::All).unwrap();
     }
 }
 

@@ -15,13 +15,24 @@ use bosr::crypto::{Argon2Cost, Keyring, Unlock, VaultFile, new_key_file};
 use bosr::fs::{Checks, DirtyLimit, MountedVault, Ownership};
 use bosr::store::disk::fault::{FaultDisk, Loss};
 use bosr::store::{Options, Store};
-use bosr::vault::{Content, Data, Life, NodeId, Tree, Vault};
+use bosr::vault::{Content, Data, Fold, Life, NodeId, Tree, Vault};
 use bosr_mount::{
-    Access, Answer, Caller, Created, Error, Filesystem, Handle, Inode, OpenFlags, Permissions, Rename, Reply,
-    SetAttributes, Write,
+    Access, Answer, Caller, Created, Error, Filesystem, Handle, Inode, OpenFlags, Opened, Permissions,
+    Rename, Reply, SetAttributes, Write,
 };
 
 const CALLER: Caller = Caller { uid: 0, gid: 0, pid: 1 };
+
+const READ_WRITE: OpenFlags = OpenFlags {
+    access: Access::ReadWrite,
+    append: false,
+    truncate: false,
+    exclusive: false,
+    direct: false,
+    synchronous: false,
+    execute: false,
+    clear_set_id: false,
+};
 
 fn options() -> Options {
     Options { segment_len: 1 << 20, journal_len: 256 << 10, reserve: 0, ..Options::default() }
@@ -80,16 +91,7 @@ fn ask<T: Answer>(request: impl FnOnce(Reply<T>)) -> Result<T, Error> {
 
 impl Rig {
     fn create(&mut self, name: &str) -> Result<usize, Error> {
-        let flags = OpenFlags {
-            access: Access::ReadWrite,
-            append: false,
-            truncate: false,
-            exclusive: true,
-            direct: false,
-            synchronous: false,
-            execute: false,
-            clear_set_id: false,
-        };
+        let flags = OpenFlags { exclusive: true, ..READ_WRITE };
         let file = self.model.files.len();
         self.model.files.push(vec![Vec::new()]);
         self.model.rename_all(|names| {
@@ -136,6 +138,15 @@ impl Rig {
         ask(|reply| self.fs.release(inode, handle, reply))
     }
 
+    /// Lets go of a file and takes it up again: what was written to it is being folded from now on.
+    fn reopen(&mut self, file: usize) -> Result<(), Error> {
+        let (inode, handle) = self.open[&file];
+        ask(|reply| self.fs.release(inode, handle, reply))?;
+        let opened: Opened = ask(|reply| self.fs.open(&CALLER, inode, READ_WRITE, reply))?;
+        self.open.insert(file, (inode, opened.handle));
+        Ok(())
+    }
+
     fn rename(&mut self, from: &str, to: &str) -> Result<(), Error> {
         self.model.rename_all(|names| {
             let file = names.remove(from).unwrap();
@@ -153,7 +164,11 @@ impl Rig {
     }
 
     fn commit(&self) -> Result<(), Error> {
-        self.vault.fold_and_commit(false).map(drop).map_err(|_| Error::Io)
+        self.fold(Fold::Ready)
+    }
+
+    fn fold(&self, which: Fold) -> Result<(), Error> {
+        self.vault.fold_and_commit(which).map(drop).map_err(|_| Error::Io)
     }
 
     /// The workload: every way in which bytes and names become durable.
@@ -205,6 +220,36 @@ impl Rig {
         self.rename("large", "moved")?;
         self.close(large)?;
         self.commit()
+    }
+
+    /// As a database writes: all over a large file, while folds of it are under way and the journal fills.
+    fn work_all_over(&mut self) -> Result<(), Error> {
+        let noise: Vec<u8> = (0..200_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let table = self.create("table")?;
+        self.write(table, 0, &noise)?;
+        self.sync(table)?;
+        self.fold(Fold::All)?;
+        for round in 0..4 {
+            for n in 0..70 {
+                let at = (n * 7919 + round * 131) % 195_000;
+                self.write(table, at, &[(round * 70 + n) as u8; 900][..100 + n * 10])?;
+                if n % 20 == 0 {
+                    self.sync(table)?;
+                }
+            }
+            self.truncate(table, 199_000 + round)?;
+            // Folded while more is written and the journal is told anew of both.
+            self.reopen(table)?;
+            for n in 0..70 {
+                self.write(table, n * 2801 + round, &[(n + round) as u8; 40])?;
+            }
+            self.sync(table)?;
+            self.fold(Fold::Room)?;
+            self.write(table, 150_000, &noise[..40_000])?;
+            self.sync(table)?;
+            self.fold(Fold::Room)?;
+        }
+        self.fold(Fold::All)
     }
 }
 
@@ -274,15 +319,24 @@ fn open(disk: &FaultDisk, keys: &Keys, ambient: &Ambient) -> Arc<Vault> {
     try_open(disk, keys, ambient).expect("a vault opens after a power cut")
 }
 
-/// Every cut point, three kinds of loss each.
 #[test]
 fn what_fsync_returned_from_survives_every_power_cut() {
+    survives_every_power_cut(Rig::work);
+}
+
+#[test]
+fn what_is_written_while_a_fold_is_under_way_survives_every_power_cut() {
+    survives_every_power_cut(Rig::work_all_over);
+}
+
+/// Every cut point, three kinds of loss each.
+fn survives_every_power_cut(work: impl Fn(&mut Rig) -> Result<(), Error>) {
     let ambient = Ambient::host();
     let keys = keys(&ambient);
     let start = made(&keys, &ambient);
     let whole = start.after_power_cut(Loss::Keep, 0);
     let mut rig_whole = rig(open(&whole, &keys, &ambient));
-    rig_whole.work().unwrap();
+    work(&mut rig_whole).unwrap();
     rig_whole.fs.close().unwrap();
     rig_whole.model.accept(&contents(&rig_whole.vault), "without a cut");
     let calls = whole.calls();
@@ -292,7 +346,7 @@ fn what_fsync_returned_from_survives_every_power_cut() {
         disk.cut_at(cut);
         let Some(vault) = try_open(&disk, &keys, &ambient) else { continue };
         let mut cut_rig = rig(vault);
-        let _ = cut_rig.work();
+        let _ = work(&mut cut_rig);
         drop(cut_rig.fs);
         for (seed, loss) in [Loss::Drop, Loss::Torn, Loss::Reordered].into_iter().enumerate() {
             let after = disk.after_power_cut(loss, cut * 3 + seed as u64);

@@ -9,7 +9,7 @@ use bosr_mount::{
     Entry, Error, FileKind, Inode, Permissions, Reply, SetAttributes, SetTime, SetXattr, Xattr,
 };
 
-use super::core::{Core, NAME_ROOM};
+use super::core::{Core, FEW_BYTES, NAME_ROOM};
 use super::errors::Failure;
 use super::facts::{Facts, nanos};
 use super::inodes::Subject;
@@ -116,8 +116,9 @@ impl Core {
     fn set_size(&self, inode: Inode, size: u64) -> Result<(), Failure> {
         let file = self.file(inode)?;
         let resized = if file.state().size() == size { Ok(()) } else { file.resize(self, size) };
-        // If nobody else has it open for writing, nobody will come to fold it.
-        let folded = if self.let_go(&file, false) { file.fold(self, self.vault.contents()) } else { Ok(()) };
+        // If nobody else has it open for writing, only the next commit will come to fold it.
+        let quick = self.let_go(&file, false) && file.settles_quickly(FEW_BYTES);
+        let folded = if quick { file.fold(self, self.vault.contents()) } else { Ok(()) };
         self.close_if_unused(&file);
         resized.map_err(Failure::from).and(folded.map_err(Failure::from))
     }

@@ -69,6 +69,8 @@ pub(super) struct Core {
     pub(super) workers: Workers,
     /// Folds files that were let go of: nobody waits for it.
     pub(super) folding: Workers,
+    /// Folds what takes long, so that nothing else waits for it either.
+    pub(super) folding_long: Workers,
     pub(super) syncer: Syncer,
     pub(super) reading: Workers,
     pub(super) invalidations: Arc<Invalidations>,
@@ -96,6 +98,7 @@ impl Core {
             checks,
             workers: Workers::start("bosr-work", 2)?,
             folding: Workers::lingering("bosr-fold", 1, FOLD_LINGER)?,
+            folding_long: Workers::lingering("bosr-fold-long", 1, FOLD_LINGER)?,
             syncer: Syncer::start(Arc::clone(&vault))?,
             reading: Workers::start("bosr-read", 2)?,
             invalidations: Arc::new(Invalidations::default()),
@@ -208,7 +211,7 @@ impl Core {
             Ok(Logging::Spill) => {
                 reply.park();
                 let (core, file) = (Arc::clone(self), Arc::clone(file));
-                self.workers.run(move || match core.until_room(|| file.spill(&core)) {
+                self.workers.run(move || match core.spill(&file) {
                     Ok(()) => core.syncer.sync(reply),
                     Err(error) => reply.fail(posix(error)),
                 });
@@ -241,7 +244,7 @@ impl Core {
             let (core, file) = (Arc::clone(self), Arc::clone(file));
             self.workers.run(move || {
                 file.state().queued = false;
-                let spilled = core.until_room(|| file.spill(&core));
+                let spilled = core.spill(&file);
                 if spilled.is_err() {
                     // Nobody waits for room that does not come; new writes are refused.
                     core.budget.let_go();
@@ -251,15 +254,49 @@ impl Core {
         }
     }
 
-    /// Has a file folded that nobody writes to any more, and let go of.
+    fn spill(self: &Arc<Self>, file: &Arc<File>) -> Result<(), Failure> {
+        self.until_room(|| file.spill(self))?;
+        if file.state().is_crowded() {
+            self.fold_soon(file);
+        }
+        Ok(())
+    }
+
+    /// Has a file folded that nobody writes to any more, and let go of; or one that is written to all over.
     pub(super) fn fold_soon(self: &Arc<Self>, file: &Arc<File>) {
+        let threads = {
+            let mut state = file.state();
+            if std::mem::replace(&mut state.folds_soon, true) {
+                return;
+            }
+            if state.is_many_writes() { &self.folding_long } else { &self.folding }
+        };
         let (core, file) = (Arc::clone(self), Arc::clone(file));
-        self.folding.run(move || {
+        threads.run(move || {
+            file.state().folds_soon = false;
             // A failure is kept with the file, and tried again before the next commit.
             file.tell_failure(core.until_room(|| file.fold(&core, core.vault.contents_behind())));
             core.close_if_unused(&file);
             core.vault.file_is_folded();
         });
+    }
+
+    /// Folds a file before a commit, which does not wait for it if it takes long.
+    pub(super) fn fold_in_time(self: &Arc<Self>, file: &Arc<File>) -> Result<(), VaultError> {
+        let takes_long = {
+            let state = file.state();
+            state.is_many_writes() || state.folding.as_ref().is_some_and(|folding| folding.said)
+        };
+        if takes_long {
+            self.fold_soon(file);
+            return Ok(());
+        }
+        file.fold(self, self.vault.contents_behind())
+    }
+
+    /// Sees that what was written to a file takes little room in the journal.
+    pub(super) fn make_room(&self, file: &File) -> Result<(), VaultError> {
+        if file.restate(self)? { Ok(()) } else { file.fold(self, self.vault.contents()) }
     }
 
     /// The kernel lets go of `lookups` lookups of a number.

@@ -15,23 +15,20 @@ use bosr_mount::{Error, Inode};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::core::Core;
-use super::errors::{Failure, posix};
+use super::errors::posix;
 use super::layers::{Frozen, Layers, ReadPlan};
 use super::unlogged::Unlogged;
 use crate::ambient::WallNanos;
-use crate::vault::contents::{Content, Contents, Extents, MAX_LEN};
-use crate::vault::{Attr, AttrPatch, DirtyRun, NodeId, Shown, Vault, VaultError};
-
-/// As many edits of a file are kept apart from its content before one is made of them: bounds the memory that
-/// says where they are, and a journal entry.
-const MOST_PIECES: usize = 100_000;
+use crate::vault::contents::{Content, Extents, MAX_LEN};
+use crate::vault::{Attr, DirtyRun, NodeId, Shown, Vault, VaultError};
 
 /// A file that someone has open, or that has something to be folded.
 #[derive(Debug)]
 pub(super) struct File {
-    inode: Inode,
+    pub(super) inode: Inode,
     state: Mutex<FileState>,
-    work: Mutex<()>,
+    pub(super) work: Mutex<()>,
+    pub(super) packing: Mutex<()>,
 }
 
 /// What there is to know of an open file.
@@ -55,15 +52,27 @@ pub(super) struct FileState {
     pub(super) modified: Option<WallNanos>,
     /// Begin and end of the writing since the last fold.
     pub(super) written: Option<(Duration, Duration)>,
-    layers: Layers,
-    run: Option<DirtyRun>,
+    pub(super) layers: Layers,
+    pub(super) run: Option<DirtyRun>,
     /// A run whose content is being made a version. Kept over a failure, to be tried again.
-    folding: Option<DirtyRun>,
-    unlogged: Unlogged,
+    pub(super) folding: Option<Folding>,
+    pub(super) unlogged: Unlogged,
     /// Something below the edits is not in the journal: the next spill makes a content of everything.
-    unsaid: bool,
+    pub(super) unsaid: bool,
+    /// A thread was asked to fold it, and has not.
+    pub(super) folds_soon: bool,
+    /// Until when it is left in peace, because its last fold took long.
+    pub(super) rests_until: Duration,
     /// What went wrong behind the back of the writer; told at the next fsync.
-    failed: Option<Error>,
+    pub(super) failed: Option<Error>,
+}
+
+/// A run that is being folded.
+#[derive(Debug, Clone)]
+pub(super) struct Folding {
+    pub(super) run: DirtyRun,
+    /// All of it is in packs and in the journal, so that what is written meanwhile may go there too.
+    pub(super) said: bool,
 }
 
 /// What is to be done before a sync makes a file durable.
@@ -94,9 +103,11 @@ impl File {
             folding: None,
             unlogged: Unlogged::default(),
             unsaid: false,
+            folds_soon: false,
+            rests_until: Duration::ZERO,
             failed: None,
         };
-        Arc::new(File { inode, state: Mutex::new(state), work: Mutex::new(()) })
+        Arc::new(File { inode, state: Mutex::new(state), work: Mutex::new(()), packing: Mutex::new(()) })
     }
 
     /// Its number.
@@ -167,241 +178,11 @@ impl File {
         Ok(if state.unlogged.is_empty() { Logging::Done } else { Logging::Spill })
     }
 
-    /// Brings what was written into objects and names them in the journal. For workers: takes long.
-    pub(super) fn spill(&self, core: &Core) -> Result<(), VaultError> {
-        let _work = self.work.lock();
-        if self.state().folding.is_some() {
-            self.fold_working(core, core.vault.contents())?;
-        }
-        let mut state = self.state();
-        // Whoever had the file in hand may have left only what can be logged piece by piece.
-        state.log_pieces(core);
-        let for_memory = core.budget.is_tight() && state.new_bytes() > 0;
-        if state.unlogged.is_empty() && !for_memory {
-            return Ok(());
-        }
-        state.unlogged.take();
-        let few = state.layers.pieces() <= MOST_PIECES;
-        if few
-            && !state.unsaid
-            && state.is_scattered()
-            && let Some(frozen) = state.layers.freeze_new()
-        {
-            drop(state);
-            return self.pack(core, frozen);
-        }
-        let frozen = state.freeze(core);
-        drop(state);
-        self.splice(core, frozen)
-    }
-
-    /// Packs what is frozen and says so in the journal.
-    fn pack(&self, core: &Core, frozen: Frozen) -> Result<(), VaultError> {
-        let packed = core.vault.contents().pack(&frozen.edits);
-        let size = frozen.size;
-        drop(frozen);
-        let mut state = self.state();
-        let before = state.layers.bytes();
-        let logged = match packed {
-            Ok(packed) => {
-                let logged = state.log_packed(core, &packed, size);
-                state.layers.thaw_packed(packed);
-                state.unsaid |= logged.is_err();
-                logged
-            }
-            Err(error) => {
-                state.layers.unfreeze();
-                Err(error.into())
-            }
-        };
-        if logged.is_err() {
-            state.unlogged.tangle();
-        }
-        core.budget.changed(before, state.layers.bytes());
-        logged
-    }
-
-    /// Makes a content of everything and names it in the journal.
-    fn splice(&self, core: &Core, frozen: Option<Frozen>) -> Result<(), VaultError> {
-        let made = match &frozen {
-            Some(frozen) => core.vault.contents().splice(&frozen.under, &frozen.edits, frozen.size),
-            None => Ok(self.state().layers.under().clone()),
-        };
-        drop(frozen);
-        let mut state = self.state();
-        let before = state.layers.bytes();
-        let logged = match made {
-            Ok(content) => {
-                state.layers.thaw(content.clone());
-                let logged = state.log_working(core, &content);
-                state.unsaid = logged.is_err();
-                logged
-            }
-            Err(error) => {
-                state.layers.unfreeze();
-                Err(error.into())
-            }
-        };
-        if logged.is_err() {
-            state.unlogged.tangle();
-        }
-        core.budget.changed(before, state.layers.bytes());
-        logged
-    }
-
-    /// Takes `length` bytes of `source` at `from` in at `to`, by reference. For workers.
-    pub(super) fn take_in(
-        &self,
-        core: &Core,
-        source: &Content,
-        from: u64,
-        length: u64,
-        to: u64,
-    ) -> Result<(), Failure> {
-        let _work = self.work.lock();
-        if self.state().folding.is_some() {
-            self.fold_working(core, core.vault.contents())?;
-        }
-        let (under, frozen) = {
-            let mut state = self.state();
-            state.begin(core)?;
-            state.unlogged.take();
-            let frozen = state.freeze(core);
-            (state.layers.under().clone(), frozen)
-        };
-        let contents = core.vault.contents();
-        let whole = match &frozen {
-            Some(frozen) => contents.splice(&frozen.under, &frozen.edits, frozen.size),
-            None => Ok(under),
-        };
-        let made = whole.and_then(|target| contents.copy_range(source, from, length, &target, to));
-        let mut state = self.state();
-        let before = state.layers.bytes();
-        let logged: Result<(), Failure> = match made {
-            Ok(content) => {
-                state.layers.thaw(content.clone());
-                state.layers.grow(to + length);
-                let logged = state.log_working(core, &content);
-                state.unsaid = logged.is_err();
-                logged.map_err(Failure::from)
-            }
-            Err(error) => {
-                state.layers.unfreeze();
-                Err(error.into())
-            }
-        };
-        if logged.is_err() {
-            state.unlogged.tangle();
-        }
-        core.budget.changed(before, state.layers.bytes());
-        // What is in the layers is taken in, and will be folded, also if it could not be journalled now.
-        logged.or_else(|failure| if failure.is_busy() { Ok(()) } else { Err(failure) })
-    }
-
-    /// Keeps workers off while an operation takes the file's name away; `None` if one has it in hand.
-    pub(super) fn try_hold(&self) -> Option<MutexGuard<'_, ()>> {
-        self.work.try_lock()
-    }
-
-    /// As [`try_hold`](Self::try_hold), but waits.
-    pub(super) fn hold(&self) -> MutexGuard<'_, ()> {
-        self.work.lock()
-    }
-
-    /// Makes everything written so far a version of the file, with a content made by `contents`: the vault's, or
-    /// those that give way. For workers, or for a few bytes.
-    pub(super) fn fold(&self, core: &Core, contents: &Contents) -> Result<(), VaultError> {
-        let _work = self.work.lock();
-        if self.state().folding.is_some() {
-            self.fold_working(core, contents)?;
-        }
-        {
-            let mut state = self.state();
-            if state.orphan.is_some() || state.run.is_none() {
-                return Ok(());
-            }
-            state.folding = state.run.take();
-            state.unlogged.take();
-            state.unsaid = false;
-            // Takes the edits away from what is written from now on.
-            let _ = state.freeze(core);
-            state.written = None;
-        }
-        self.fold_working(core, contents)
-    }
-
-    /// Keeps a failure for whoever asks for durability next.
-    pub(super) fn tell_failure(&self, done: Result<(), Failure>) {
-        if let Err(failure) = done {
-            tracing::warn!("written data could not be stored yet");
-            self.state().failed = Some(posix(failure));
-        }
-    }
-
-    /// Everything written so far as a content; what is not folded yet is made one.
-    pub(super) fn content(&self, core: &Core) -> Result<Content, Failure> {
-        let _work = self.work.lock();
-        let (under, frozen) = {
-            let mut state = self.state();
-            let frozen = state.freeze(core);
-            (state.layers.under().clone(), frozen)
-        };
-        let Some(frozen) = frozen else { return Ok(under) };
-        let made = core.vault.contents().splice(&frozen.under, &frozen.edits, frozen.size);
-        let mut state = self.state();
-        let before = state.layers.bytes();
-        state.layers.unfreeze();
-        core.budget.changed(before, state.layers.bytes());
-        Ok(made?)
-    }
-
     /// Whether [`fold`](Self::fold) does nothing, or takes little: at most `few` bytes, and no worker has it in
     /// hand.
     pub(super) fn settles_quickly(&self, few: u64) -> bool {
         let state = self.state();
-        !state.is_dirty() || (state.dirty_bytes() <= few && !state.is_being_folded())
-    }
-
-    /// Finishes the fold of the run that is being folded. Called by the holder of `work`.
-    fn fold_working(&self, core: &Core, contents: &Contents) -> Result<(), VaultError> {
-        let (run, frozen, mtime) = {
-            let mut state = self.state();
-            let Some(run) = state.folding.clone() else { return Ok(()) };
-            if state.orphan.is_some() {
-                state.folding = None;
-                return Ok(());
-            }
-            let mtime = state.modified.unwrap_or_else(|| core.now());
-            (run, state.layers.frozen(), mtime)
-        };
-        let content = match frozen {
-            Some(frozen) => contents.splice(&frozen.under, &frozen.edits, frozen.size)?,
-            None => self.state().layers.under().clone(),
-        };
-        let landed = |shown: &Shown| {
-            let (node, before) = {
-                let mut state = self.state();
-                (state.node, std::mem::replace(&mut state.shown, shown.clone()))
-            };
-            core.now_shows(self.inode, &node, &before, shown);
-        };
-        core.vault.fold(core.origin(), &run, content.clone(), mtime, landed)?;
-        let mut state = self.state();
-        let before = state.layers.bytes();
-        state.layers.thaw(content);
-        core.budget.changed(before, state.layers.bytes());
-        state.folding = None;
-        let later = state.modified.filter(|later| *later != mtime && state.run.is_none());
-        if state.run.is_none() {
-            state.modified = None;
-        }
-        let node = state.node;
-        drop(state);
-        if later.is_some() {
-            let patch = AttrPatch { mtime: later, ..AttrPatch::default() };
-            core.edit(|tree, draw| tree.set_attr(&node, &patch, draw))?;
-        }
-        Ok(())
+        !state.is_dirty() || (state.dirty_bytes() <= few && !state.is_in_hand())
     }
 }
 
@@ -452,13 +233,13 @@ impl FileState {
     }
 
     /// Whether a worker has it in hand.
-    pub(super) fn is_being_folded(&self) -> bool {
-        self.folding.is_some() || self.layers.is_frozen()
+    pub(super) fn is_in_hand(&self) -> bool {
+        self.folding.is_some() || self.layers.is_frozen() || self.layers.is_packing()
     }
 
     /// The runs that end if the file's last name goes.
     pub(super) fn runs(&self) -> Vec<DirtyRun> {
-        self.folding.iter().chain(&self.run).cloned().collect()
+        self.folding.iter().map(|folding| &folding.run).chain(&self.run).cloned().collect()
     }
 
     /// It lost its last name: what is written from now on is for those who have it open only.
@@ -493,7 +274,7 @@ impl FileState {
     }
 
     /// Hands all edits to a worker: [`Layers::freeze`].
-    fn freeze(&mut self, core: &Core) -> Option<Frozen> {
+    pub(super) fn freeze(&mut self, core: &Core) -> Option<Frozen> {
         let before = self.layers.bytes();
         let frozen = self.layers.freeze();
         core.budget.changed(before, self.layers.bytes());
@@ -501,7 +282,7 @@ impl FileState {
     }
 
     /// A change is about to be made: begins a run if there is none.
-    fn begin(&mut self, core: &Core) -> Result<(), Error> {
+    pub(super) fn begin(&mut self, core: &Core) -> Result<(), Error> {
         if self.read_only {
             return Err(Error::NotPermitted);
         }
@@ -512,7 +293,7 @@ impl FileState {
             attr.mtime = core.now();
         } else if self.run.is_none() {
             self.run = Some(match &self.folding {
-                Some(previous) => core.vault.follow_run(previous),
+                Some(folding) => core.vault.follow_run(&folding.run),
                 None => core.vault.begin_run(self.node, self.shown.clone()),
             });
             core.vault.file_is_ready();
@@ -520,10 +301,15 @@ impl FileState {
         Ok(())
     }
 
-    /// Logs the pieces that can be told apart. What cannot be logged now needs a spill. While a worker has
-    /// earlier bytes in hand nothing is logged: these would overtake them.
-    fn log_pieces(&mut self, core: &Core) {
-        if self.unlogged.is_tangled() || self.layers.is_frozen() {
+    /// Whether what is new may go to the journal: not while a worker has earlier bytes in hand that are not there.
+    pub(super) fn is_in_order(&self) -> bool {
+        let said = self.folding.as_ref().is_some_and(|folding| folding.said);
+        !self.layers.is_packing() && (said || !self.layers.is_frozen())
+    }
+
+    /// Logs the pieces that can be told apart. What cannot be logged now needs a spill.
+    pub(super) fn log_pieces(&mut self, core: &Core) {
+        if self.unlogged.is_tangled() || !self.is_in_order() {
             return;
         }
         if self.orphan.is_some() {
@@ -533,7 +319,7 @@ impl FileState {
         let mtime = self.modified.unwrap_or_else(|| core.now());
         for (offset, length) in self.unlogged.take() {
             for (at, bytes) in self.layers.written(offset..offset + length) {
-                if core.vault.log_extent(run, at, bytes, mtime).is_err() {
+                if core.vault.log_extent(run, at, &bytes, mtime).is_err() {
                     self.unlogged.tangle();
                     return;
                 }
@@ -558,13 +344,13 @@ impl FileState {
         log: impl FnOnce(&Vault, &DirtyRun, WallNanos) -> Result<(), VaultError>,
     ) {
         let Some(run) = &self.run else { return };
-        let in_order = self.unlogged.is_empty() && !self.layers.is_frozen();
+        let in_order = self.unlogged.is_empty() && self.is_in_order();
         if !in_order || log(&core.vault, run, mtime).is_err() {
             self.unlogged.tangle();
         }
     }
 
-    fn log_packed(&mut self, core: &Core, packed: &Extents, size: u64) -> Result<(), VaultError> {
+    pub(super) fn log_packed(&mut self, core: &Core, packed: &Extents, size: u64) -> Result<(), VaultError> {
         let mtime = self.modified.unwrap_or_else(|| core.now());
         match &self.run {
             Some(run) => core.vault.log_packed(run, packed, size, mtime),
@@ -572,7 +358,7 @@ impl FileState {
         }
     }
 
-    fn log_working(&mut self, core: &Core, content: &Content) -> Result<(), VaultError> {
+    pub(super) fn log_working(&mut self, core: &Core, content: &Content) -> Result<(), VaultError> {
         let mtime = self.modified.unwrap_or_else(|| core.now());
         match &self.run {
             Some(run) => core.vault.log_working(run, content, mtime),

@@ -4,14 +4,13 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use super::core::Core;
-use super::errors::Failure;
 use super::file::File;
-use crate::vault::{FoldSource, NodeId, Result, VaultError};
+use crate::vault::{Fold, FoldSource, NodeId, Result, VaultError};
 
 /// A file that stays open is folded after so long without a write.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// And after so long in any case.
+/// And after so long in any case, unless its last fold took long ([`File::fold`]).
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// The fold source of a mounted vault.
@@ -24,18 +23,20 @@ impl FoldSource for Folds {
         files.iter().map(|file| file.state().node).collect()
     }
 
-    fn fold_ready(&self, all: bool) -> Result<()> {
+    fn fold(&self, which: Fold) -> Result<()> {
         let Some(core) = self.0.upgrade() else { return Ok(()) };
         let files = core.inodes.lock().files();
         let now = core.vault.ambient().clock.monotonic();
-        // Only who asks for all waits for it.
-        let contents = if all { core.vault.contents() } else { core.vault.contents_behind() };
         let mut first = Ok(());
-        for file in files.iter().filter(|file| all || is_ready(file, now)) {
+        for file in files.iter().filter(|file| which != Fold::Ready || is_ready(file, now)) {
             // Not until there is room: this very commit is to make it.
-            let folded = file.fold(&core, contents).map_err(Failure::from);
+            let done = match which {
+                Fold::Ready => core.fold_in_time(file),
+                Fold::Room => core.make_room(file),
+                Fold::All => file.fold(&core, core.vault.contents()),
+            };
             core.close_if_unused(file);
-            if let Err(Failure::Vault(error)) = folded
+            if let Err(error) = done
                 && first.is_ok()
             {
                 first = if matches!(error, VaultError::Busy) { Ok(()) } else { Err(error) };
@@ -59,9 +60,7 @@ impl FoldSource for Folds {
 
 fn is_ready(file: &File, now: Duration) -> bool {
     let state = file.state();
-    state.is_dirty()
-        && (state.writers == 0
-            || state.written.is_some_and(|(first, last)| {
-                now.saturating_sub(last) >= QUIET || now.saturating_sub(first) >= LONGEST
-            }))
+    let is_due = |(first, last)| now.saturating_sub(last) >= QUIET || now.saturating_sub(first) >= LONGEST;
+    let is_due = now >= state.rests_until && state.written.is_some_and(is_due);
+    state.is_dirty() && (state.writers == 0 || is_due)
 }

@@ -1,14 +1,16 @@
 //! A file's bytes while it is being written: a content, and the edits over it that are not in a content yet.
 //!
-//! Three layers of edits: `top` takes new writes; `frozen` is what a worker has in hand at this moment; `packed`
-//! is what was put away into objects until there is time to make a content of it. Reading looks at top, frozen,
-//! packed and the content, in this order. Pure: no vault, no clock.
+//! Four layers of edits. `top` takes new writes. `packing` is what a worker puts away into objects at this moment, and
+//! `packed` what was put away, until there is time to make a content of it. `frozen` is what a worker makes a content
+//! of, with all below. Reading looks at top, packing, packed, frozen and the content, in this order. Pure: no vault,
+//! no clock.
 //!
-//! A worker either makes a content of everything ([`freeze`](Layers::freeze)), or packs what is new
-//! ([`freeze_new`](Layers::freeze_new)).
+//! Making a content of a large file with edits all over takes seconds: what is written meanwhile can be packed, above
+//! what is frozen.
 //!
 //! Invariant: whatever lies at or past `size` is not read, and reads as zeros once the file grows over it.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -20,13 +22,14 @@ use crate::vault::contents::{Content, Extent, Extents, MIN_CHUNK, Stored};
 #[derive(Debug, Default)]
 pub(super) struct Layers {
     under: Content,
-    packed: Extents,
     frozen: Option<(Arc<Extents>, u64)>,
+    packed: Extents,
+    packing: Option<Arc<Extents>>,
     top: Extents,
     size: u64,
 }
 
-/// What a worker has in hand: `under` with the edits made on it, `size` bytes long.
+/// What a worker makes a content of: `under` with the edits made on it, `size` bytes long.
 #[derive(Debug, Clone)]
 pub(super) struct Frozen {
     /// The content below.
@@ -66,21 +69,31 @@ impl Layers {
         self.size
     }
 
-    /// Bytes of memory that the edits take.
-    pub(super) fn bytes(&self) -> u64 {
-        let frozen = self.frozen.as_ref().map_or(0, |(frozen, _)| frozen.weight());
-        self.top.weight() + frozen + self.packed.weight()
+    /// The layers, lowest first.
+    fn edits(&self) -> impl Iterator<Item = &Extents> {
+        let frozen = self.frozen.as_ref().map(|(frozen, _)| &**frozen);
+        [frozen, Some(&self.packed), self.packing.as_deref(), Some(&self.top)].into_iter().flatten()
     }
 
-    /// Of those, the bytes that no worker has in hand and that were not packed.
+    /// Bytes of memory that the edits take.
+    pub(super) fn bytes(&self) -> u64 {
+        self.edits().map(Extents::weight).sum()
+    }
+
+    /// Bytes of new edits, which no worker has in hand and which were not packed.
     pub(super) fn new_bytes(&self) -> u64 {
         self.top.bytes()
     }
 
+    /// How many new edits there are.
+    pub(super) fn new_pieces(&self) -> usize {
+        self.top.pieces()
+    }
+
     /// Bytes that the edits can have put where there was a hole, at most; `None` if that takes long to tell.
     pub(super) fn filled_at_most(&self) -> Option<u64> {
-        let frozen = self.frozen.as_ref().map_or(0, |(frozen, _)| frozen.bytes());
-        self.packed.is_empty().then(|| self.top.bytes() + frozen)
+        let plain = self.packed.is_empty() && self.packing.is_none();
+        plain.then(|| self.edits().map(Extents::bytes).sum())
     }
 
     /// Whether the new edits are many small ones.
@@ -88,20 +101,30 @@ impl Layers {
         self.top.bytes() < self.top.pieces() as u64 * MIN_CHUNK as u64
     }
 
-    /// How many edits there are that no worker has in hand.
+    /// How many edits there are above those that a content is being made of.
     pub(super) fn pieces(&self) -> usize {
-        self.top.pieces() + self.packed.pieces()
+        let packing = self.packing.as_ref().map_or(0, |packing| packing.pieces());
+        self.top.pieces() + packing + self.packed.pieces()
+    }
+
+    /// The edits that were packed and are not frozen.
+    pub(super) fn packed(&self) -> &Extents {
+        &self.packed
     }
 
     /// Whether there is nothing but the content.
     pub(super) fn is_clean(&self) -> bool {
-        let edited = !self.top.is_empty() || !self.packed.is_empty() || self.frozen.is_some();
-        !edited && self.size == self.under.len()
+        self.edits().all(Extents::is_empty) && self.frozen.is_none() && self.size == self.under.len()
     }
 
     /// Whether a worker is making a content of the lower edits.
     pub(super) fn is_frozen(&self) -> bool {
         self.frozen.is_some()
+    }
+
+    /// Whether a worker is packing edits.
+    pub(super) fn is_packing(&self) -> bool {
+        self.packing.is_some()
     }
 
     /// The content below all edits.
@@ -119,8 +142,7 @@ impl Layers {
     pub(super) fn resize(&mut self, size: u64) {
         if size < self.size {
             self.top.truncate(size);
-            let frozen = self.frozen.as_ref().map_or(0, |(frozen, _)| frozen.end());
-            let below = frozen.max(self.packed.end()).max(self.under.len());
+            let below = self.edits().map(Extents::end).max().unwrap_or(0).max(self.under.len());
             self.top.insert_hole(size, below.saturating_sub(size));
         }
         self.size = size;
@@ -137,12 +159,10 @@ impl Layers {
     /// How to read up to `length` bytes at `offset`.
     pub(super) fn plan(&self, offset: u64, length: u64) -> ReadPlan {
         let range = offset.min(self.size)..offset.saturating_add(length).min(self.size);
-        let frozen = self.frozen.as_ref().map(|(frozen, _)| &**frozen);
-        let layers = || [Some(&self.packed), frozen, Some(&self.top)].into_iter().flatten();
-        let hidden = layers().any(|edits| edits.covers(range.clone()));
+        let hidden = self.edits().any(|edits| edits.covers(range.clone()));
         let under = (!hidden && range.start < self.under.len()).then(|| self.under.clone());
         let mut over = Vec::new();
-        for layer in layers() {
+        for layer in self.edits() {
             over.extend(layer.within(range.clone()).map(|(at, extent)| {
                 let patch = match extent {
                     Extent::Bytes(bytes) => Patch::Bytes(bytes.to_vec()),
@@ -155,8 +175,9 @@ impl Layers {
         ReadPlan { range, under, over }
     }
 
-    /// Hands all edits to a worker, or again what it could not finish; `None` if there are none. One worker
-    /// at a time; it ends with [`thaw`](Self::thaw) or [`unfreeze`](Self::unfreeze).
+    /// Hands all edits to a worker that makes a content of them, or again what it could not finish; `None` if there are
+    /// none. One worker at a time, and none that packs; it ends with [`thaw`](Self::thaw) or
+    /// [`unfreeze`](Self::unfreeze).
     pub(super) fn freeze(&mut self) -> Option<Frozen> {
         if self.is_clean() {
             return None;
@@ -169,28 +190,53 @@ impl Layers {
         self.frozen()
     }
 
-    /// Hands the edits that were not packed to a worker; `None` if there are none, or if a worker has edits in
-    /// hand already. It ends with [`thaw_packed`](Self::thaw_packed) or [`unfreeze`](Self::unfreeze).
-    pub(super) fn freeze_new(&mut self) -> Option<Frozen> {
-        if self.frozen.is_some() || self.top.is_empty() {
-            return None;
+    /// As [`freeze`](Self::freeze), but of what is packed only, with which the file was `size` bytes long: what came
+    /// since stays above.
+    pub(super) fn freeze_packed(&mut self, size: u64) {
+        if self.frozen.is_none() {
+            self.frozen = Some((Arc::new(std::mem::take(&mut self.packed)), size));
         }
-        self.frozen = Some((Arc::new(std::mem::take(&mut self.top)), self.size));
-        self.frozen()
     }
 
-    /// What a worker has in hand.
+    /// Hands the new edits to a worker that packs them, with the length of the file; `None` if there are none. It ends
+    /// with [`thaw_packed`](Self::thaw_packed) or [`unfreeze_new`](Self::unfreeze_new).
+    pub(super) fn freeze_new(&mut self) -> Option<(Arc<Extents>, u64)> {
+        if self.packing.is_some() || self.top.is_empty() {
+            return None;
+        }
+        let edits = Arc::new(std::mem::take(&mut self.top));
+        self.packing = Some(Arc::clone(&edits));
+        Some((edits, self.size))
+    }
+
+    /// Everything as it is now, whatever workers have in hand; bytes are shared, not copied.
+    pub(super) fn whole(&self) -> Frozen {
+        let mut edits = Extents::new();
+        for layer in self.edits() {
+            edits.absorb(layer.clone());
+        }
+        Frozen { under: self.under.clone(), edits: Arc::new(edits), size: self.size }
+    }
+
+    /// What a worker makes a content of.
     pub(super) fn frozen(&self) -> Option<Frozen> {
         let (edits, size) = self.frozen.clone()?;
         Some(Frozen { under: self.under.clone(), edits, size })
     }
 
-    /// The bytes of `range` that were written since the last freeze.
-    pub(super) fn written(&self, range: Range<u64>) -> impl Iterator<Item = (u64, &[u8])> {
-        self.top.within(range).filter_map(|(at, extent)| match extent {
-            Extent::Bytes(bytes) => Some((at, bytes)),
-            Extent::Hole(_) | Extent::Stored(_) => None,
-        })
+    /// The bytes of `range` that are new: in one piece where they lie next to each other, as they were written.
+    pub(super) fn written(&self, range: Range<u64>) -> Vec<(u64, Cow<'_, [u8]>)> {
+        let mut written: Vec<(u64, Cow<'_, [u8]>)> = Vec::new();
+        for (at, extent) in self.top.within(range) {
+            let Extent::Bytes(bytes) = extent else { continue };
+            match written.last_mut() {
+                Some((before, joined)) if *before + joined.len() as u64 == at => {
+                    joined.to_mut().extend_from_slice(bytes);
+                }
+                _ => written.push((at, Cow::Borrowed(bytes))),
+            }
+        }
+        written
     }
 
     /// What was frozen is in `content` now.
@@ -205,19 +251,30 @@ impl Layers {
         self.size = self.size.max(size);
     }
 
-    /// What was frozen is `packed` now.
+    /// What was to be packed is `packed` now.
     pub(super) fn thaw_packed(&mut self, packed: Extents) {
-        self.frozen = None;
+        self.packing = None;
         self.packed.absorb(packed);
     }
 
-    /// The worker could not do it: what was frozen goes back under what came since.
+    /// The worker could make no content, and none packed meanwhile: what was frozen goes back under what came since.
     pub(super) fn unfreeze(&mut self) {
         if let Some((frozen, _)) = self.frozen.take() {
-            let mut edits = Arc::unwrap_or_clone(frozen);
-            edits.absorb(std::mem::take(&mut self.top));
-            self.top = edits;
+            self.put_under(frozen);
         }
+    }
+
+    /// The worker could not pack: what it had in hand goes back under what came since.
+    pub(super) fn unfreeze_new(&mut self) {
+        if let Some(packing) = self.packing.take() {
+            self.put_under(packing);
+        }
+    }
+
+    fn put_under(&mut self, edits: Arc<Extents>) {
+        let mut edits = Arc::unwrap_or_clone(edits);
+        edits.absorb(std::mem::take(&mut self.top));
+        self.top = edits;
     }
 }
 
@@ -278,6 +335,8 @@ mod tests {
         Unfreeze,
         Pack,
         FinishPack,
+        GiveUpPack,
+        FreezePacked,
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -290,6 +349,8 @@ mod tests {
             1 => Just(Step::Unfreeze),
             1 => Just(Step::Pack),
             1 => Just(Step::FinishPack),
+            1 => Just(Step::GiveUpPack),
+            1 => Just(Step::FreezePacked),
         ];
         proptest::collection::vec(step, 0..40)
     }
@@ -367,6 +428,8 @@ mod tests {
             let mut layers = Layers::over(content(start));
             let mut frozen = None;
             let mut packing = None;
+            // The length of the file when all of what is packed was taken.
+            let mut packed_at = None;
             let mut packs = Packs::new();
             for step in steps {
                 match step {
@@ -388,20 +451,33 @@ mod tests {
                         layers.punch(at, len);
                     }
                     Step::Freeze if frozen.is_none() && packing.is_none() => frozen = layers.freeze(),
+                    Step::FreezePacked if frozen.is_none() && packing.is_none() => {
+                        if let Some(size) = packed_at.take() {
+                            layers.freeze_packed(size);
+                            frozen = layers.frozen();
+                        }
+                    }
                     Step::Thaw => if let Some(frozen) = frozen.take() { layers.thaw(made(&packs, &frozen)) },
-                    Step::Unfreeze => {
-                        if frozen.take().is_some() || packing.take().is_some() {
+                    Step::Unfreeze if packing.is_none() && layers.packed().is_empty() => {
+                        if frozen.take().is_some() {
                             layers.unfreeze();
                         }
                     }
-                    Step::Pack if frozen.is_none() && packing.is_none() => packing = layers.freeze_new(),
+                    Step::Pack if packing.is_none() => packing = layers.freeze_new(),
                     Step::FinishPack => {
-                        if let Some(frozen) = packing.take() {
-                            layers.thaw_packed(pack(&mut packs, &frozen.edits));
+                        if let Some((edits, size)) = packing.take() {
+                            layers.thaw_packed(pack(&mut packs, &edits));
+                            packed_at = Some(size);
                         }
                     }
-                    Step::Freeze | Step::Pack => {}
+                    Step::GiveUpPack => {
+                        if packing.take().is_some() {
+                            layers.unfreeze_new();
+                        }
+                    }
+                    Step::Freeze | Step::FreezePacked | Step::Unfreeze | Step::Pack => {}
                 }
+                prop_assert_eq!(bytes_of(&made(&packs, &layers.whole())), &plain[..]);
                 prop_assert_eq!(layers.size(), plain.len() as u64);
                 prop_assert_eq!(&read(&packs, &layers, 0, 1000), &plain);
                 let some = &plain[plain.len().min(50)..plain.len().min(80)];

@@ -35,6 +35,7 @@ mod syncer;
 mod times;
 mod unlogged;
 mod virtual_attributes;
+mod work;
 mod workers;
 
 use std::sync::Arc;
@@ -48,7 +49,7 @@ use self::core::Core;
 pub use self::core::Ownership;
 use self::fold::Folds;
 pub use self::permissions::Checks;
-use crate::vault::{FoldSource, Result, Vault};
+use crate::vault::{Fold, FoldSource, Result, Vault};
 
 /// A vault as a filesystem. One for each vault: it holds what was written and is in no version yet.
 #[derive(Debug)]
@@ -102,7 +103,8 @@ impl MountedVault {
     pub fn fold_all(&self) -> Result<()> {
         self.core.workers.drain();
         self.core.folding.drain();
-        Folds(Arc::downgrade(&self.core)).fold_ready(true)
+        self.core.folding_long.drain();
+        Folds(Arc::downgrade(&self.core)).fold(Fold::All)
     }
 
     /// Ends it, after the mount has ended: everything written is folded, and the vault hears no more of it.

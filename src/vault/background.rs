@@ -17,14 +17,25 @@ use super::vault::Vault;
 /// How long a failed commit or flush waits before it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// What dirty data is to do before a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fold {
+    /// What is ready is folded: of files that were released, are quiet for a second, or dirty for five. What takes long
+    /// is begun and not waited for.
+    Ready,
+    /// The journal is filling: all of it takes little room there, once this returns.
+    Room,
+    /// All of it is folded when this returns.
+    All,
+}
+
 /// Whoever holds dirty data, asked to fold it before a commit.
 pub trait FoldSource: Send + Sync {
-    /// Folds the files that are ready (released, quiet for a second, or dirty for five), or `all` of them,
-    /// by [`Vault::fold`]. Returns when they are folded. Called with no lock of the vault held.
+    /// Folds by [`Vault::fold`], or journals anew by [`Vault::restate`]. Called with no lock of the vault held.
     ///
     /// # Errors
     /// The first failure; what could be folded is.
-    fn fold_ready(&self, all: bool) -> Result<()>;
+    fn fold(&self, which: Fold) -> Result<()>;
 
     /// Whether a file made since the last offer is still open for writing, so that a commit for peers had
     /// better wait a moment for it.
@@ -81,7 +92,7 @@ impl Vault {
     /// The first failure; the rest is done nevertheless.
     pub fn close(&self) -> Result<()> {
         self.stop();
-        let committed = self.fold_and_commit(true).map(drop);
+        let committed = self.fold_and_commit(Fold::All).map(drop);
         let synced = self.sync();
         self.store_view_or_warn(0);
         let closed = self.store.close().map_err(Into::into);
@@ -99,7 +110,7 @@ impl Vault {
         if !due && !full {
             return Ok(());
         }
-        self.fold_and_commit(full).map(drop)
+        self.fold_and_commit(if full { Fold::Room } else { Fold::Ready }).map(drop)
     }
 
     /// Makes the journal durable, if that is due by the clock.

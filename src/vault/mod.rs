@@ -53,7 +53,7 @@ pub mod versions;
 pub mod view;
 mod writes;
 
-pub use background::FoldSource;
+pub use background::{Fold, FoldSource};
 pub use changes::{ChangeSet, Changes, Origin};
 pub use check::Fault;
 pub use codec::NodeCodec;

@@ -188,20 +188,19 @@ impl Vault {
         report.operations = replay.operations.len();
         for leftover in std::mem::take(&mut replay.leftover) {
             match self.fold_leftover(&leftover, &replay) {
-                Ok(Some(shown)) => {
-                    report.folded += 1;
+                Ok(shown) => {
+                    report.folded += usize::from(leftover.mtime.is_some());
                     replay.folded.insert(leftover.run, shown);
                 }
-                Ok(None) => {}
                 Err(error) => report.lost.push((leftover.node, error)),
             }
         }
         Ok(())
     }
 
-    /// Writes what a crash left of a file's dirty data as an ordinary operation; `None` if there is nothing
-    /// in it. If the disk is full the data stays in the journal for the next opening.
-    fn fold_leftover(&self, leftover: &Leftover, replay: &Replay) -> Result<Option<Shown>> {
+    /// Writes what a crash left of a file's dirty data as an ordinary operation, if there is anything in it, and gives
+    /// what the file shows then. If the disk is full the data stays in the journal for the next opening.
+    fn fold_leftover(&self, leftover: &Leftover, replay: &Replay) -> Result<Shown> {
         let base = match &leftover.base {
             Base::Shown(shown) => shown.clone(),
             Base::Run(previous) => {
@@ -212,10 +211,10 @@ impl Vault {
         let run = DirtyRun::over(leftover.run, leftover.node, base.clone());
         self.journal.adopt(&run, leftover.first);
         let folded = match leftover.mtime {
-            None => self.drop_run(&run).map(|()| None),
+            None => self.drop_run(&run).map(|()| base),
             Some(mtime) => leftover
                 .content(&self.contents, base.content)
-                .and_then(|content| self.fold(Origin::VAULT, &run, content, mtime, |_| {}).map(Some)),
+                .and_then(|content| self.fold(Origin::VAULT, &run, content, mtime, |_| {})),
         };
         if let Err(error) = &folded
             && !matches!(error, VaultError::Full | VaultError::Busy)

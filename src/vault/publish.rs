@@ -17,6 +17,7 @@ use std::sync::Arc;
 use parking_lot::MutexGuard;
 
 use super::arrivals::Waits;
+use super::background::Fold;
 use super::changes::{ChangeSet, Origin};
 use super::commit::{Author, Commit, CommitId};
 use super::committed::{CommittedNodes, trie_changes};
@@ -89,14 +90,14 @@ impl Vault {
         self.publishing().commit()
     }
 
-    /// Has dirty data folded (what is ready, or `all`), then commits.
+    /// Has dirty data folded, then commits.
     ///
     /// # Errors
     /// As [`Vault::commit`]; a fold that failed is reported after the commit.
-    pub fn fold_and_commit(&self, all: bool) -> Result<Head> {
+    pub fn fold_and_commit(&self, which: Fold) -> Result<Head> {
         self.timing.lock().schedule.committing();
         let source = self.folds.read().clone();
-        let folded = source.as_ref().map_or(Ok(()), |source| source.fold_ready(all));
+        let folded = source.as_ref().map_or(Ok(()), |source| source.fold(which));
         let unfinished = source.is_some_and(|source| source.unfinished());
         let head = self.commit();
         self.reschedule(|schedule, now| {
@@ -118,7 +119,7 @@ impl Vault {
     /// Of the first fold that failed.
     pub fn fold_dirty(&self) -> Result<()> {
         let source = self.folds.read().clone();
-        source.map_or(Ok(()), |source| source.fold_ready(true))
+        source.map_or(Ok(()), |source| source.fold(Fold::All))
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -143,7 +144,7 @@ impl Publishing<'_> {
         let upto = JournalSeq(snapshot.journal.upto);
         let record = records::journal(&snapshot.journal)?;
         if snapshot.context == snapshot.head.context {
-            if vault.journal.has_ended() {
+            if vault.journal.has_dead() {
                 let position = vault.store.set_local(vec![record])?;
                 vault.store.sync_log(position)?;
                 vault.journal.retire(upto);

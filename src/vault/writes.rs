@@ -77,6 +77,28 @@ impl Vault {
         self.log_dirty(run, change, mtime, self.store.position())
     }
 
+    /// Journals all of a run anew: the edits `packed` over the content `under` (`None`: over what the run lies over),
+    /// `size` bytes in all, as [`Vault::log_working`] and [`Vault::log_packed`] would. The next commit frees what its
+    /// entries so far take of the journal. Finds room where those find none, because it makes some.
+    ///
+    /// # Errors
+    /// If not all bytes are in packs, or they are too many for one entry; the disk. The run is as before then.
+    pub fn restate(
+        &self,
+        run: &DirtyRun,
+        under: Option<&Content>,
+        packed: &Extents,
+        size: u64,
+        mtime: WallNanos,
+    ) -> Result<()> {
+        let working = under.map(|content| DirtyChange::Working { content: content.clone() });
+        let packed = DirtyChange::Packed(Packed::of(packed, size)?);
+        let changes = working.into_iter().chain([packed]).collect();
+        self.journal.restate(run, changes, mtime, self.store.position())?;
+        self.journalled(|schedule, now| schedule.dirtied(now, 0));
+        Ok(())
+    }
+
     /// Makes `content` (base and all changes of `run`) a version of the file, in place of what the run lies
     /// over, and ends the run. Gives what the file shows to its writers now; `landed` hears of it before anybody
     /// can look at the tree, with the tree's lock held. If `content` is what it was, only the time of

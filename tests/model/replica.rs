@@ -11,7 +11,7 @@ use bosr::merge::merge_commit;
 use bosr::store::disk::fault::FaultDisk;
 use bosr::store::{Options, Store};
 use bosr::trie::{Child, inspect};
-use bosr::vault::{Attr, Data, Name, NodeCodec, NodeId, Origin, Replace, Vault, VaultError};
+use bosr::vault::{Attr, Data, Fold, Name, NodeCodec, NodeId, Origin, Replace, Vault, VaultError};
 
 use super::step::{Elsewhere, Path, bytes};
 
@@ -85,7 +85,7 @@ impl Replica {
 
     /// What was written becomes versions, and those a commit.
     pub(crate) fn commit(&self) {
-        self.own.vault.fold_and_commit(true).unwrap();
+        self.own.vault.fold_and_commit(Fold::All).unwrap();
     }
 
     /// The peer, which has all that was done here, does something, and this vault merges it.

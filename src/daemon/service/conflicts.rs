@@ -7,14 +7,14 @@ use super::super::error::DaemonError;
 use super::super::opening::{path_error, shown, vault_error};
 use super::Service;
 use crate::vault::view::Conflict as Beside;
-use crate::vault::{self, Conflicts, Name, ResolveError, Stamp, Vault};
+use crate::vault::{self, Conflicts, Fold, Name, ResolveError, Stamp, Vault};
 
 impl Service {
     /// The conflicts that wait for a person. What was written just now is looked at too.
     pub async fn conflicts(&self) -> Result<Vec<Conflict>, DaemonError> {
         self.on_vault(|vault| {
             let failed = |error| vault_error("looking for conflicts", error);
-            vault.fold_and_commit(true).map_err(failed)?;
+            vault.fold_and_commit(Fold::All).map_err(failed)?;
             Ok(vault.conflicts().map_err(failed)?.iter().map(conflict).collect())
         })
         .await
@@ -29,7 +29,7 @@ impl Service {
 fn resolve(vault: &Vault, paths: Vec<Vec<u8>>, keep: Keep) -> Result<Vec<Decided>, DaemonError> {
     let failed = |error| vault_error("deciding conflicts", error);
     // What is given up is to be in the history.
-    vault.fold_and_commit(true).map_err(failed)?;
+    vault.fold_and_commit(Fold::All).map_err(failed)?;
     let which = if paths.is_empty() { Conflicts::All } else { Conflicts::At(paths) };
     let decided = vault.resolve(&which, keep_of(keep)).map_err(resolve_error);
     vault.sync().map_err(failed)?;

@@ -10,7 +10,7 @@ use super::Service;
 use super::conflicts::{path_bytes, path_text, stamp_text};
 use super::history::{decoded, revision_error};
 use crate::merge::explain::{self, Otherwise, State, Why};
-use crate::vault::{CommitId, NodeId, OperationTimes, Past, Result, Stamp, Vault, VaultError};
+use crate::vault::{CommitId, Fold, NodeId, OperationTimes, Past, Result, Stamp, Vault, VaultError};
 
 /// The digits of a commit that a command is told with.
 const SHORT: usize = 16;
@@ -21,7 +21,7 @@ impl Service {
         let at = at.as_deref().map(decoded).transpose()?;
         self.on_vault(move |vault| {
             let failed = |error| vault_error("explaining", error);
-            vault.fold_and_commit(true).map_err(failed)?;
+            vault.fold_and_commit(Fold::All).map_err(failed)?;
             let Some(at) = at else { return present(vault).map_err(failed) };
             let commit = vault.revision(&at).map_err(|error| revision_error(&at, error))?;
             let merge = merge_of(vault, &commit).map_err(failed)?;

@@ -7,8 +7,8 @@ use super::Service;
 use super::conflicts::{path_bytes, path_text};
 use super::entries::entry_kind;
 use crate::vault::{
-    self, CommitId, Event, Happened, How, LogAuthor, RestoreError, Revision, RevisionError, Traced, Vault,
-    VaultError,
+    self, CommitId, Event, Fold, Happened, How, LogAuthor, RestoreError, Revision, RevisionError, Traced,
+    Vault, VaultError,
 };
 
 /// The longest history that is listed.
@@ -21,7 +21,7 @@ impl Service {
         self.on_vault(move |vault| {
             let failed = |error: VaultError| vault_error("reading the history", error);
             // What was written just now is part of it.
-            vault.fold_and_commit(true).map_err(failed)?;
+            vault.fold_and_commit(Fold::All).map_err(failed)?;
             // Everything is below the root.
             let path = path.filter(|path| path.iter().any(|byte| *byte != b'/'));
             match path {
@@ -49,7 +49,7 @@ impl Service {
         self.on_vault(move |vault| {
             let failed = |error| vault_error("restoring", error);
             // What is replaced is to be in the history.
-            let before = vault.fold_and_commit(true).map_err(failed)?.commit;
+            let before = vault.fold_and_commit(Fold::All).map_err(failed)?.commit;
             let commit = vault.revision(&at).map_err(|error| revision_error(&at, error))?;
             let restored = vault.restore(&commit, &path, to.as_deref());
             vault.sync().map_err(failed)?;
@@ -75,7 +75,7 @@ impl Service {
         let (from, to) = (decoded(from)?, decoded(to)?);
         self.on_vault(move |vault| {
             let failed = |error| vault_error("comparing two states", error);
-            vault.fold_and_commit(true).map_err(failed)?;
+            vault.fold_and_commit(Fold::All).map_err(failed)?;
             let state = |revision: &Revision| {
                 let commit = vault.revision(revision).map_err(|error| revision_error(revision, error))?;
                 vault.past(&commit).map_err(failed)

@@ -18,6 +18,7 @@ use crate::miror::replica::ReplicaError;
 use crate::miror::replicator::{Direction, PeerError, Status};
 use crate::miror::session::{Progress, Summary};
 use crate::miror::ticket::LIFETIME;
+use crate::vault::Fold;
 
 /// How long a ticket is good for, unless less was asked for.
 const LONGEST_TICKET: Duration = Duration::from_nanos(LIFETIME.unsigned_abs());
@@ -146,7 +147,7 @@ impl Service {
     async fn offer_everything(&self) -> Result<(), DaemonError> {
         let replicator = self.network.replicator.clone();
         self.on_vault(move |vault| {
-            vault.fold_and_commit(true).map_err(|error| vault_error("committing", error))?;
+            vault.fold_and_commit(Fold::All).map_err(|error| vault_error("committing", error))?;
             replicator.publish().map_err(|error| DaemonError::internal("telling the peers", &error))
         })
         .await

@@ -10,7 +10,7 @@ use super::super::error::DaemonError;
 use super::super::opening::vault_error;
 use super::super::updates::Reporter;
 use super::Service;
-use crate::vault::{ChangeSet, Changes, Head, Vault, VaultError};
+use crate::vault::{ChangeSet, Changes, Fold, Head, Vault, VaultError};
 
 /// How often a watched status is looked at when the vault does not change: rates are to be read then, and nobody
 /// tells of a mount that somebody else has taken away.
@@ -20,7 +20,7 @@ impl Service {
     /// How the vault is now. What was written just now is committed first, so that root and commit are those
     /// of what a reader sees.
     pub async fn status(&self) -> Result<Status, DaemonError> {
-        self.status_of(|vault| vault.fold_and_commit(true)).await
+        self.status_of(|vault| vault.fold_and_commit(Fold::All)).await
     }
 
     /// As [`status`](Self::status), without a commit: for the file in the mount, which must not wait for the disk.

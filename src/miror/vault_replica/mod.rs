@@ -22,7 +22,7 @@ use crate::store::disk::Disk;
 use crate::store::{Store, StoreError};
 use crate::trie::{Child, Inspected, Malformed, Prefix, inspect, inspect_anywhere};
 use crate::vault::contents::inspect_list;
-use crate::vault::{Absent, Commit, CommitId, Context, Head, NodeCodec, ReplicaId, Vault, VaultError};
+use crate::vault::{Absent, Commit, CommitId, Context, Fold, Head, NodeCodec, ReplicaId, Vault, VaultError};
 use provisional::Provisional;
 
 /// A vault as a replica.
@@ -187,7 +187,7 @@ impl VaultReplica {
 
 impl Replica for VaultReplica {
     fn gather(&self) -> Result<(), ReplicaError> {
-        self.vault.fold_and_commit(false).map(drop).map_err(vault_error)
+        self.vault.fold_and_commit(Fold::Ready).map(drop).map_err(vault_error)
     }
 
     fn introduce(&self) -> Result<Announcement, ReplicaError> {

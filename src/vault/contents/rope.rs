@@ -1,7 +1,7 @@
 //! A content to be made, as stretches of others: of old contents, of edits, of zeros.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 
@@ -17,8 +17,8 @@ const GLANCE: u64 = 32 * 1024;
 const GLANCES: u8 = 2;
 
 /// How many packs of edits are kept whole. The edits of one time are packed in the order of the file, so as many
-/// packs are in use at once as there were times.
-const PACKS: usize = 64;
+/// packs are in use at once as there were times. (Of old times little is left: that is not read whole.)
+const PACKS: usize = 128;
 
 /// Where the bytes of a stretch come from.
 #[derive(Clone, Copy)]
@@ -85,6 +85,21 @@ impl<'a> Rope<'a> {
         rope
     }
 
+    /// How many bytes it takes from each pack of edits.
+    fn live(&self) -> HashMap<ObjectId, u32> {
+        let mut live = HashMap::new();
+        for stretch in &self.stretches {
+            let Origin::Edits(edits) = stretch.origin else { continue };
+            for (_, extent) in edits.within(stretch.start..stretch.end) {
+                if let Extent::Stored(stored) = extent {
+                    let bytes: &mut u32 = live.entry(stored.chunk).or_default();
+                    *bytes = bytes.saturating_add(stored.len);
+                }
+            }
+        }
+        live
+    }
+
     /// The stretch that holds the byte at `at`, and its number.
     pub(super) fn stretch_at(&self, at: u64) -> Option<(usize, Stretch<'a>)> {
         let number = self.stretches.partition_point(|stretch| stretch.end <= at);
@@ -96,13 +111,15 @@ impl<'a> Rope<'a> {
 pub(super) struct ChunkReader<'a> {
     pub(super) shared: &'a Shared,
     last: RefCell<Option<(ObjectId, Bytes)>>,
+    /// How many bytes of each pack are asked for.
+    live: HashMap<ObjectId, u32>,
     /// Those used last at the end.
     packs: RefCell<VecDeque<(ObjectId, Bytes)>>,
 }
 
 impl<'a> ChunkReader<'a> {
-    pub(super) fn new(shared: &'a Shared) -> Self {
-        ChunkReader { shared, last: RefCell::default(), packs: RefCell::default() }
+    pub(super) fn new(shared: &'a Shared, rope: &Rope<'_>) -> Self {
+        ChunkReader { shared, last: RefCell::default(), live: rope.live(), packs: RefCell::default() }
     }
 
     /// The whole chunk, of `len` bytes.
@@ -117,6 +134,12 @@ impl<'a> ChunkReader<'a> {
 
     /// The bytes of an edit that was packed.
     fn stored(&self, stored: &Stored) -> Result<Bytes, ContentsError> {
+        let live = self.live.get(&stored.chunk).copied().unwrap_or_default();
+        if live < stored.chunk_len / 2 {
+            let from = u64::from(stored.at);
+            let range = from..from + u64::from(stored.len);
+            return self.shared.chunk_part(stored.chunk, stored.chunk_len.into(), range);
+        }
         let mut packs = self.packs.borrow_mut();
         let known = packs.iter().rposition(|(id, _)| *id == stored.chunk).and_then(|at| packs.remove(at));
         let pack = match known {

@@ -62,7 +62,7 @@ fn weave<'a>(shared: &'a Shared, rope: &Rope<'a>) -> Result<Content, ContentsErr
     if rope.len() > MAX_LEN {
         return Err(ContentsError::TooLarge);
     }
-    let chunks = ChunkReader::new(shared);
+    let chunks = ChunkReader::new(shared, rope);
     if rope.len() <= INLINE_MAX as u64 {
         return inline(RopeSource::new(rope, &chunks, 0));
     }

@@ -22,6 +22,9 @@ pub const MAX_ENTRY_BYTES: usize = 4 << 20;
 /// First byte of an encoded entry.
 const VERSION: u8 = 1;
 
+/// First byte of an [`Entry::Restated`], which programs that know version 1 only cannot read.
+const RESTATED_VERSION: u8 = 2;
+
 /// Names a run of dirty data on one file, from its first write to the operation that folds or drops it.
 /// Drawn at random: never used twice in the life of a vault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -74,6 +77,20 @@ pub enum Entry<'a> {
         #[serde(borrow)]
         change: DirtyChange<'a>,
         /// The file's time of modification from now on.
+        mtime: WallNanos,
+    },
+    /// All there is of a run so far: its entries before this one are dead once this is durable.
+    Restated {
+        /// The run.
+        run: DirtyId,
+        /// The file.
+        node: NodeId,
+        /// What it lies over.
+        base: Base,
+        /// Every change, in order.
+        #[serde(borrow)]
+        changes: Vec<DirtyChange<'a>>,
+        /// The file's time of modification.
         mtime: WallNanos,
     },
 }
@@ -136,7 +153,7 @@ impl DirtyChange<'_> {
 impl<'a> Entry<'a> {
     /// The payload of a journal frame.
     pub fn encode(&self) -> Result<Vec<u8>> {
-        let bytes = postcard::to_extend(self, vec![VERSION])
+        let bytes = postcard::to_extend(self, vec![self.version()])
             .map_err(|_| VaultError::Inconsistent("a journal entry must encode"))?;
         if bytes.len() > MAX_ENTRY_BYTES {
             return Err(VaultError::TooLarge("an operation that does not fit the journal"));
@@ -147,15 +164,21 @@ impl<'a> Entry<'a> {
     /// Reads the payload of a journal frame.
     pub fn decode(bytes: &'a [u8]) -> Result<Self> {
         let damaged = |what: &str| VaultError::Damaged(format!("journal entry: {what}"));
-        let body = match bytes.split_first() {
-            Some((&VERSION, body)) if bytes.len() <= MAX_ENTRY_BYTES => body,
-            Some((&VERSION, _)) => return Err(damaged("too long")),
+        let (version, body) = match bytes.split_first() {
+            Some((version @ &(VERSION | RESTATED_VERSION), body)) => (*version, body),
             _ => return Err(damaged("of a version this program does not know")),
         };
-        match postcard::take_from_bytes(body) {
-            Ok((entry, [])) => Ok(entry),
+        if bytes.len() > MAX_ENTRY_BYTES {
+            return Err(damaged("too long"));
+        }
+        match postcard::take_from_bytes::<Entry<'_>>(body) {
+            Ok((entry, [])) if entry.version() == version => Ok(entry),
             _ => Err(damaged("does not decode")),
         }
+    }
+
+    fn version(&self) -> u8 {
+        if matches!(self, Entry::Restated { .. }) { RESTATED_VERSION } else { VERSION }
     }
 }
 
@@ -218,6 +241,14 @@ mod tests {
                 change,
                 mtime
             }),
+            (any::<[u8; 16]>(), any::<u64>(), proptest::collection::vec(changes(), 0..3), any::<i64>())
+                .prop_map(|(node, run, changes, mtime)| Entry::Restated {
+                    run: DirtyId(run),
+                    node: NodeId(node),
+                    base: Base::Run(DirtyId(run / 2)),
+                    changes,
+                    mtime,
+                }),
         ]
     }
 
@@ -264,6 +295,10 @@ mod tests {
         let dirty = Entry::Dirty { run: DirtyId(3), change, mtime: -1 };
         let packed = [vec![1, 2, 3, 4, 0xac, 0x02, 1, 1, 2, 1], vec![8; 32], vec![9, 1, 3, 4, 5, 1]].concat();
         assert_eq!(dirty.encode().unwrap(), packed);
+        let (run, base, node) = (DirtyId(3), Base::Run(DirtyId(2)), NodeId([9; 16]));
+        let changes = vec![DirtyChange::Truncate { size: 7 }];
+        let restated = Entry::Restated { run, node, base, changes, mtime: -1 };
+        assert_eq!(restated.encode().unwrap(), [vec![2, 3, 3], vec![9; 16], vec![1, 2, 1, 1, 7, 1]].concat());
         let end = Entry::Operation { delta: None, folds: None, drops: vec![DirtyId(3)] };
         assert_eq!(end.encode().unwrap(), [1, 0, 0, 0, 1, 3]);
     }

@@ -1,6 +1,8 @@
 //! Edits whose bytes lie in packs, as a journal entry says them.
 #![deny(clippy::indexing_slicing)]
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::ObjectId;
@@ -34,23 +36,19 @@ impl Packed {
     /// # Errors
     /// If not all bytes of them are in packs.
     pub(in crate::vault) fn of(packed: &Extents, size: u64) -> Result<Self> {
-        let (mut holes, mut packs) = (Vec::new(), Vec::<Pack>::new());
+        let (mut holes, mut packs) = (Vec::new(), BTreeMap::<ObjectId, Pack>::new());
         for (offset, extent) in packed.iter() {
             match extent {
                 Extent::Hole(len) => holes.push((offset, len)),
                 Extent::Stored(stored) => {
-                    let part = (offset, stored.at, stored.len);
-                    match packs.last_mut().filter(|pack| pack.chunk == stored.chunk) {
-                        Some(pack) => pack.parts.push(part),
-                        None => {
-                            packs.push(Pack { chunk: stored.chunk, len: stored.chunk_len, parts: vec![part] })
-                        }
-                    }
+                    let (chunk, len) = (stored.chunk, stored.chunk_len);
+                    let pack = packs.entry(chunk).or_insert_with(|| Pack { chunk, len, parts: Vec::new() });
+                    pack.parts.push((offset, stored.at, stored.len));
                 }
                 Extent::Bytes(_) => return Err(VaultError::Inconsistent("bytes that were not packed")),
             }
         }
-        Ok(Packed { size, holes, packs })
+        Ok(Packed { size, holes, packs: packs.into_values().collect() })
     }
 
     /// The size of the file after them, in bytes.

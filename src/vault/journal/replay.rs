@@ -3,7 +3,7 @@
 //! Pure: reads entries, applies nothing. The same entries always give the same answer, so replaying twice is
 //! replaying once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::entry::{Base, DirtyChange, DirtyId, Entry};
 use super::writer::JournalMark;
@@ -50,7 +50,23 @@ impl Replay {
             replay.take(entry.seq, Entry::decode(&entry.payload)?, head, mark);
             replay.last = entry.seq;
         }
+        replay.order();
         Ok(replay)
+    }
+
+    /// Puts each run behind the one that it lies over: restated, that may have come later.
+    fn order(&mut self) {
+        let mut rest = std::mem::take(&mut self.leftover);
+        while !rest.is_empty() {
+            let waiting: BTreeSet<DirtyId> = rest.iter().map(|run| run.run).collect();
+            let waits = |run: &mut Leftover| matches!(run.base, Base::Run(under) if waiting.contains(&under));
+            let before = self.leftover.len();
+            self.leftover.extend(rest.extract_if(.., |run| !waits(run)));
+            if self.leftover.len() == before {
+                // Nothing that we write goes round in a circle: whoever takes these in finds them lost.
+                self.leftover.append(&mut rest);
+            }
+        }
     }
 
     /// Whether there is nothing to put back.
@@ -75,14 +91,16 @@ impl Replay {
                 let known = mark.live.iter().find(|(id, _)| *id == run);
                 let base = known.and_then(|(_, base)| base.clone()).map_or(base, Base::Shown);
                 if !committed || known.is_some() {
-                    self.leftover.push(Leftover {
-                        first: seq,
-                        run,
-                        node,
-                        base,
-                        mtime: None,
-                        changes: vec![],
-                    });
+                    let (mtime, changes) = (None, Vec::new());
+                    self.leftover.push(Leftover { first: seq, run, node, base, mtime, changes });
+                }
+            }
+            Entry::Restated { run, node, base, changes, mtime } => {
+                let began = self.leftover.iter().position(|leftover| leftover.run == run);
+                let first = began.map_or(seq, |at| self.leftover.remove(at).first);
+                self.take(first, Entry::Begin { run, node, base }, head, mark);
+                for change in changes {
+                    self.take(seq, Entry::Dirty { run, change, mtime }, head, mark);
                 }
             }
             // Data of a run without a beginning belongs to one that ended.

@@ -1,7 +1,8 @@
 //! Writes journal entries in the order of the requests, and knows which of them are dead.
 //!
 //! An operation is dead once a durable commit has it. The entries of a dirty run are dead once the operation
-//! that ended it is; until then nothing from the run's first entry on may be retired.
+//! that ended it is; until then nothing from the run's first entry on may be retired. A run that is *restated*
+//! begins anew: what was said of it before is dead once that entry is as durable as a commit.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -52,10 +53,26 @@ pub(in crate::vault) struct Journal {
 struct Runs {
     /// The last entry written.
     last: JournalSeq,
-    /// The runs that did not end, with their first entries.
-    live: BTreeMap<DirtyId, (JournalSeq, DirtyRun)>,
+    /// The runs that did not end.
+    live: BTreeMap<DirtyId, Live>,
     /// First entry and ending operation of runs whose end is in no durable commit yet.
     ended: Vec<(JournalSeq, JournalSeq)>,
+}
+
+/// A run that did not end.
+#[derive(Debug)]
+struct Live {
+    run: DirtyRun,
+    /// Its first entry that is needed.
+    first: JournalSeq,
+    /// An entry that says all of it anew, and is not known to be durable.
+    restated: Option<JournalSeq>,
+}
+
+impl Live {
+    fn new(run: &DirtyRun, first: JournalSeq) -> Self {
+        Live { run: run.clone(), first, restated: None }
+    }
 }
 
 impl Journal {
@@ -72,19 +89,20 @@ impl Journal {
     /// What a commit made now would hold, to be kept beside its head.
     pub(in crate::vault) fn mark(&self) -> JournalMark {
         let runs = self.runs.lock();
-        let live = runs.live.iter().map(|(id, (_, run))| (*id, run.base().ok())).collect();
+        let live = runs.live.iter().map(|(id, live)| (*id, live.run.base().ok())).collect();
         JournalMark { upto: runs.last.0, live }
     }
 
-    /// Whether runs ended that the last commit does not know of.
-    pub(in crate::vault) fn has_ended(&self) -> bool {
-        !self.runs.lock().ended.is_empty()
+    /// Whether runs ended, or were restated, since the last commit.
+    pub(in crate::vault) fn has_dead(&self) -> bool {
+        let runs = self.runs.lock();
+        !runs.ended.is_empty() || runs.live.values().any(|live| live.restated.is_some())
     }
 
     /// A run found in the journal, from its first entry on, goes on until it is folded.
     pub(in crate::vault) fn adopt(&self, run: &DirtyRun, first: JournalSeq) {
         run.set_begun();
-        self.runs.lock().live.insert(run.id(), (first, run.clone()));
+        self.runs.lock().live.insert(run.id(), Live::new(run, first));
     }
 
     /// Whether dirty data is waiting to be folded.
@@ -133,11 +151,39 @@ impl Journal {
         self.append(&mut runs, &Entry::Dirty { run: run.id(), change, mtime }, needs)
     }
 
-    /// Everything up to `committed` is in a durable commit: retires what is dead.
+    /// Says all of a run anew, which needs the log up to `needs`.
+    pub(in crate::vault) fn restate(
+        &self,
+        run: &DirtyRun,
+        changes: Vec<DirtyChange<'_>>,
+        mtime: WallNanos,
+        needs: LogPosition,
+    ) -> Result<JournalSeq> {
+        let mut runs = self.runs.lock();
+        if run.has_ended() {
+            return Err(VaultError::Inconsistent("a run restated that ended"));
+        }
+        // Whoever reads this must know what it lies over.
+        self.begin(&mut runs, run)?;
+        let (node, base) = (run.node(), run.journal_base()?);
+        let entry = Entry::Restated { run: run.id(), node, base, changes, mtime };
+        let seq = self.append(&mut runs, &entry, needs)?;
+        if let Some(live) = runs.live.get_mut(&run.id()) {
+            live.restated = Some(seq);
+        }
+        Ok(seq)
+    }
+
+    /// Everything up to `committed` is in a durable commit, or as durable: retires what is dead.
     pub(in crate::vault) fn retire(&self, committed: JournalSeq) {
         let mut runs = self.runs.lock();
         runs.ended.retain(|(_, end)| *end > committed);
-        let live = runs.live.values().map(|(first, _)| first);
+        for live in runs.live.values_mut() {
+            if let Some(restated) = live.restated.take_if(|restated| *restated <= committed) {
+                live.first = restated;
+            }
+        }
+        let live = runs.live.values().map(|live| &live.first);
         let needed = live.chain(runs.ended.iter().map(|(first, _)| first)).min().copied();
         let upto = needed.map_or(committed, |first| JournalSeq(first.0.saturating_sub(1)).min(committed));
         self.store.journal_retire(upto);
@@ -155,7 +201,7 @@ impl Journal {
         // The bytes under the run may have come a moment ago: they must be as durable as what lies over them.
         let seq = self.append(runs, &entry, self.store.position())?;
         run.set_begun();
-        runs.live.insert(run.id(), (seq, run.clone()));
+        runs.live.insert(run.id(), Live::new(run, seq));
         Ok(())
     }
 
@@ -168,8 +214,8 @@ impl Journal {
 
 impl Runs {
     fn end(&mut self, run: DirtyId, at: JournalSeq) {
-        if let Some((first, _)) = self.live.remove(&run) {
-            self.ended.push((first, at));
+        if let Some(live) = self.live.remove(&run) {
+            self.ended.push((live.first, at));
         }
     }
 }

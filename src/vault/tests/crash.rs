@@ -167,6 +167,54 @@ fn work(vault: &Arc<Vault>, peer: &Arc<Vault>, record: &mut Record) -> Result<()
     vault.log_extent(&last, 1, b".", 12)?;
     vault.sync()?;
     record.synced();
+    restated(vault, record, (a, &last, bytes))
+}
+
+/// A run that is being folded and one that follows it are journalled anew, until nothing of what the journal said of
+/// them before is left; then both are folded.
+fn restated(
+    vault: &Arc<Vault>,
+    record: &mut Record,
+    (a, first, mut bytes): (usize, &DirtyRun, Vec<u8>),
+) -> Result<()> {
+    let pack = |places: &[(u64, &[u8])]| {
+        let mut edits = Extents::new();
+        places.iter().for_each(|(at, bytes)| edits.insert(*at, bytes));
+        vault.contents().pack(&edits)
+    };
+    let folded = bytes.clone();
+    let second = vault.follow_run(first);
+    bytes[5] = b'5';
+    record.write(a, &bytes);
+    vault.log_extent(&second, 5, b"5", 13)?;
+    for n in 0..8u8 {
+        bytes[100..20_100].copy_from_slice(&noise(n.into(), 20_000));
+        record.write(a, &bytes);
+        vault.log_extent(&second, 100, &bytes[100..20_100], 13)?;
+        let of_first = pack(&[(0, &folded[..30]), (20_000, b"??"), (40_000, b"??")])?;
+        vault.restate(first, None, &of_first, 65_000, 12)?;
+        bytes[6] = n;
+        record.write(a, &bytes);
+        let of_second = pack(&[(5, &[b'5', n]), (100, &bytes[100..20_100])])?;
+        vault.restate(&second, None, &of_second, 65_000, 13)?;
+        vault.sync()?;
+        record.synced();
+        let path = format!("/d/{n}");
+        let small = record.file(&noise(n.into(), 900));
+        record.place(&path, Some(small));
+        vault.put_file(path.as_bytes(), &noise(n.into(), 900)[..], attr())?;
+        vault.commit()?;
+        record.synced();
+    }
+    let content = vault.contents().write(&folded[..])?;
+    vault.fold(Origin::VAULT, first, content, 12, |_| {})?;
+    let content = vault.contents().write(&bytes[..])?;
+    let of_second = pack(&[(5, &bytes[5..7]), (100, &bytes[100..20_100])])?;
+    vault.restate(&second, Some(&content), &of_second, 65_000, 14)?;
+    vault.commit()?;
+    vault.fold(Origin::VAULT, &second, content, 14, |_| {})?;
+    vault.sync()?;
+    record.synced();
     Ok(())
 }
 

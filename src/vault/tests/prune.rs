@@ -1,7 +1,7 @@
 //! Forgetting what everybody knows to be dead, and nothing else.
 
 use super::*;
-use crate::vault::background::FoldSource;
+use crate::vault::background::{Fold, FoldSource};
 
 /// Runs an operation, committing where the small journal of the tests is full.
 fn edit<T>(vault: &Arc<Vault>, act: impl Fn(&mut Tree, Draw<'_>) -> Result<Outcome<T>>) -> T {
@@ -176,7 +176,7 @@ fn a_revoked_device_is_not_waited_for() {
 struct Open(NodeId);
 
 impl FoldSource for Open {
-    fn fold_ready(&self, _: bool) -> Result<()> {
+    fn fold(&self, _: Fold) -> Result<()> {
         Ok(())
     }
 

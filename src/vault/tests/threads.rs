@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
+use crate::vault::Fold;
 
 #[test]
 fn operations_during_commits_and_merges_are_not_lost() {
@@ -132,7 +133,7 @@ fn what_is_due_is_done_by_the_clock() {
 fn peers_wait_for_a_file_that_is_being_made_until_it_is_closed() {
     struct Writing(AtomicBool);
     impl FoldSource for Writing {
-        fn fold_ready(&self, _: bool) -> Result<()> {
+        fn fold(&self, _: Fold) -> Result<()> {
             Ok(())
         }
 
@@ -167,7 +168,7 @@ fn peers_wait_for_a_file_that_is_being_made_until_it_is_closed() {
 fn dirty_data_is_folded_before_a_commit() {
     struct Folder(Mutex<Option<(DirtyRun, Content)>>, Arc<Vault>);
     impl FoldSource for Folder {
-        fn fold_ready(&self, _: bool) -> Result<()> {
+        fn fold(&self, _: Fold) -> Result<()> {
             let ready = self.0.lock().take();
             if let Some((run, content)) = ready {
                 self.1.fold(Origin::VAULT, &run, content, 5, |_| {})?;
