@@ -7,10 +7,10 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
 
-use bosr::ambient::Ambient;
+use bosr::ambient::{Ambient, Clock, WallNanos};
 use bosr::crypto::{Argon2Cost, Keyring, Unlock, VaultFile, new_key_file};
 use bosr::fs::{Checks, DirtyLimit, MountedVault, Ownership};
 use bosr::store::disk::fault::{FaultDisk, Loss};
@@ -36,6 +36,20 @@ const READ_WRITE: OpenFlags = OpenFlags {
 
 fn options() -> Options {
     Options { segment_len: 1 << 20, journal_len: 256 << 10, reserve: 0, ..Options::default() }
+}
+
+/// Time passes when it is told to.
+#[derive(Debug, Default)]
+struct StillClock(Mutex<Duration>);
+
+impl Clock for StillClock {
+    fn wall(&self) -> WallNanos {
+        1_700_000_000_000_000_000 + self.0.lock().unwrap().as_nanos() as i64
+    }
+
+    fn monotonic(&self) -> Duration {
+        *self.0.lock().unwrap()
+    }
 }
 
 /// What has been asked for so far, and what was promised durable.
@@ -248,6 +262,11 @@ impl Rig {
             self.write(table, 150_000, &noise[..40_000])?;
             self.sync(table)?;
             self.fold(Fold::Room)?;
+            // Folded with bytes that the journal does not have, while it is asked to have what came after.
+            self.write(table, 20_000, &noise[round..40_000])?;
+            self.reopen(table)?;
+            self.write(table, 10_000 + round, b"after")?;
+            self.sync(table)?;
         }
         self.fold(Fold::All)
     }
@@ -327,6 +346,45 @@ fn what_fsync_returned_from_survives_every_power_cut() {
 #[test]
 fn what_is_written_while_a_fold_is_under_way_survives_every_power_cut() {
     survives_every_power_cut(Rig::work_all_over);
+}
+
+/// A log that is never synced nor closed.
+#[test]
+fn what_is_written_without_a_pause_is_durable_within_a_second() {
+    let clock = Arc::new(StillClock::default());
+    let ambient = Ambient { clock: clock.clone(), ..Ambient::host() };
+    let keys = keys(&ambient);
+    let disk = made(&keys, &ambient);
+    let mut rig = rig(open(&disk, &keys, &ambient));
+    let log = rig.create("log").unwrap();
+    let large = rig.create("large").unwrap();
+    let noise: Vec<u8> = (0..3_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    for second in 0..8 {
+        rig.write(log, second * 10, b"one line.\n").unwrap();
+        let step = if second % 2 == 0 { 30_000 } else { 1000 };
+        let end = rig.model.files[large].last().unwrap().len();
+        rig.write(large, end, &noise[end..end + step]).unwrap();
+        rig.write(log, second, b"!").unwrap();
+        rig.model.durable = [log, large].map(|file| (file, rig.model.files[file].len() - 1)).into();
+        rig.model.durable_names = rig.model.names.len() - 1;
+        *clock.0.lock().unwrap() += Duration::from_secs(1);
+        rig.vault.flush_if_due().unwrap();
+        let what = format!("in second {second}");
+        rig.model.accept(&contents(&open(&disk.after_power_cut(Loss::Drop, 0), &keys, &ambient)), &what);
+    }
+    // More than the journal takes as it is: a worker makes a content of it first.
+    let end = rig.model.files[large].last().unwrap().len();
+    rig.write(large, end, &noise[end..]).unwrap();
+    let lost = || {
+        *clock.0.lock().unwrap() += Duration::from_secs(1);
+        rig.vault.flush_if_due().unwrap();
+        let vault = open(&disk.after_power_cut(Loss::Drop, 0), &keys, &ambient);
+        contents(&vault)["large"] != noise
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while lost() {
+        assert!(Instant::now() < deadline, "what is much is never durable");
+    }
 }
 
 /// Every cut point, three kinds of loss each.

@@ -239,6 +239,15 @@ impl Core {
         self.budget.answer(reply, length);
     }
 
+    /// Sees that what was written to a file comes into the journal; false if that is not done yet.
+    pub(super) fn say(self: &Arc<Self>, file: &Arc<File>) -> bool {
+        let is_said = !file.state().is_unsaid() || file.say(self);
+        if !is_said {
+            self.spill_soon(file);
+        }
+        is_said
+    }
+
     fn spill_soon(self: &Arc<Self>, file: &Arc<File>) {
         if !std::mem::replace(&mut file.state().queued, true) {
             let (core, file) = (Arc::clone(self), Arc::clone(file));
@@ -285,7 +294,7 @@ impl Core {
     pub(super) fn fold_in_time(self: &Arc<Self>, file: &Arc<File>) -> Result<(), VaultError> {
         let takes_long = {
             let state = file.state();
-            state.is_many_writes() || state.folding.as_ref().is_some_and(|folding| folding.said)
+            state.is_many_writes() || state.is_folding_long()
         };
         if takes_long {
             self.fold_soon(file);

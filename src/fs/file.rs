@@ -71,8 +71,10 @@ pub(super) struct FileState {
 #[derive(Debug, Clone)]
 pub(super) struct Folding {
     pub(super) run: DirtyRun,
-    /// All of it is in packs and in the journal, so that what is written meanwhile may go there too.
+    /// The journal has all of it, so that what is written meanwhile may go there too.
     pub(super) said: bool,
+    /// All of it is in packs, as of what takes long.
+    pub(super) packed: bool,
 }
 
 /// What is to be done before a sync makes a file durable.
@@ -133,6 +135,7 @@ impl File {
         if !state.unlogged.fits(offset, length) {
             state.log_pieces(core);
         }
+        state.not_logged(core);
         let before = state.layers.bytes();
         state.layers.write(offset, data);
         state.unlogged.note(offset, length);
@@ -175,7 +178,7 @@ impl File {
             return Err(error);
         }
         state.log_pieces(core);
-        Ok(if state.unlogged.is_empty() { Logging::Done } else { Logging::Spill })
+        Ok(if state.is_said() { Logging::Done } else { Logging::Spill })
     }
 
     /// Whether [`fold`](Self::fold) does nothing, or takes little: at most `few` bytes, and no worker has it in
@@ -214,6 +217,11 @@ impl FileState {
     /// Bytes of memory that wait to be folded.
     pub(super) fn dirty_bytes(&self) -> u64 {
         self.layers.bytes()
+    }
+
+    /// Whether something was written that is not in the journal, but should be.
+    pub(super) fn is_unsaid(&self) -> bool {
+        !self.unlogged.is_empty() && self.orphan.is_none()
     }
 
     /// Whether what was written lies here and there, so that making a content of it rewrites much else.
@@ -296,15 +304,27 @@ impl FileState {
                 Some(folding) => core.vault.follow_run(&folding.run),
                 None => core.vault.begin_run(self.node, self.shown.clone()),
             });
-            core.vault.file_is_ready();
+            core.vault.file_is_dirty();
         }
         Ok(())
     }
 
+    /// Something is about to be noted that is not in the journal: if it is the first, it is seen to in time.
+    fn not_logged(&self, core: &Core) {
+        if self.unlogged.is_empty() && self.orphan.is_none() {
+            core.vault.data_is_unsaid();
+        }
+    }
+
     /// Whether what is new may go to the journal: not while a worker has earlier bytes in hand that are not there.
     pub(super) fn is_in_order(&self) -> bool {
-        let said = self.folding.as_ref().is_some_and(|folding| folding.said);
-        !self.layers.is_packing() && (said || !self.layers.is_frozen())
+        let is_below_said = self.folding.as_ref().map_or(!self.layers.is_frozen(), |folding| folding.said);
+        !self.layers.is_packing() && is_below_said
+    }
+
+    /// Whether the journal has everything that was written, also what workers have in hand.
+    pub(super) fn is_said(&self) -> bool {
+        self.unlogged.is_empty() && self.is_in_order()
     }
 
     /// Logs the pieces that can be told apart. What cannot be logged now needs a spill.
@@ -346,6 +366,7 @@ impl FileState {
         let Some(run) = &self.run else { return };
         let in_order = self.unlogged.is_empty() && self.is_in_order();
         if !in_order || log(&core.vault, run, mtime).is_err() {
+            self.not_logged(core);
             self.unlogged.tangle();
         }
     }

@@ -45,6 +45,12 @@ impl FoldSource for Folds {
         first
     }
 
+    fn say(&self) -> bool {
+        let Some(core) = self.0.upgrade() else { return true };
+        let files = core.inodes.lock().files();
+        files.iter().filter(|file| !core.say(file)).count() == 0
+    }
+
     fn unfinished(&self) -> bool {
         let Some(core) = self.0.upgrade() else { return false };
         let files = core.inodes.lock().files();

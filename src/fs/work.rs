@@ -38,16 +38,24 @@ impl File {
         if packed { Ok(()) } else { self.spill_whole(core) }
     }
 
+    /// Brings what was written into the journal, if no content must be made for that; false if one must, or if there was
+    /// no room.
+    pub(super) fn say(&self, core: &Core) -> bool {
+        let _packing = self.packing.lock();
+        let said = self.spill_by_packing(core);
+        matches!(said, Ok(true)) && self.state().is_said()
+    }
+
     /// Packs what is new if that will do, or if there is nothing to do. Called by the holder of `packing`.
     fn spill_by_packing(&self, core: &Core) -> Result<bool, VaultError> {
         let mut state = self.state();
         // Whoever had the file in hand may have left only what can be logged piece by piece.
         state.log_pieces(core);
         let for_memory = core.budget.is_tight() && state.new_bytes() > 0;
-        if state.unlogged.is_empty() && !for_memory {
+        if state.is_said() && !for_memory {
             return Ok(true);
         }
-        if !state.may_pack() || !(state.folding.is_some() || state.is_scattered()) {
+        if !state.may_pack() || !(state.is_folding_long() || state.is_scattered()) {
             return Ok(false);
         }
         if state.unsaid {
@@ -79,7 +87,7 @@ impl File {
             (state.layers.under().clone(), frozen)
         };
         let made = frozen.map_or(Ok(under), |frozen| splice(core.vault.contents(), &frozen));
-        self.take_content(core, made.map_err(VaultError::from), |_| {})
+        self.take_content(core, made, |_| {})
     }
 
     /// Packs what is new and has it said in the journal by `say`. Gives the file's length with it; `None` if there is
@@ -229,19 +237,20 @@ impl File {
         if state.is_many_writes() && state.may_pack() && !state.unsaid {
             let (after, packed) = self.pack(core, state, FileState::log_packed);
             state = after;
-            match packed {
-                Ok(Some(size)) => return Ok(state.begin_folding_packed(core, size)),
-                Ok(None) if state.unlogged.is_empty() => {
-                    let size = state.size();
-                    return Ok(state.begin_folding_packed(core, size));
-                }
+            let size = match packed {
+                Ok(None) => state.unlogged.is_empty().then(|| state.size()),
                 // Without room in the journal: the fold makes some.
-                Ok(None) | Err(VaultError::Busy | VaultError::TooLarge(_)) => {}
-                Err(error) => return Err(error),
+                Err(VaultError::Busy | VaultError::TooLarge(_)) => None,
+                packed => packed?,
+            };
+            if let Some(size) = size {
+                state.begin_folding_packed(core, size);
+                return Ok(());
             }
         }
         let Some(run) = state.run.take() else { return Ok(()) };
-        state.folding = Some(Folding { run, said: false });
+        let said = state.is_said() && !state.unsaid;
+        state.folding = Some(Folding { run, said, packed: false });
         state.unlogged.take();
         state.unsaid = false;
         state.written = None;
@@ -301,7 +310,8 @@ impl File {
     pub(super) fn restate(&self, core: &Core) -> Result<bool, VaultError> {
         let _packing = self.packing.lock();
         let state = self.state();
-        if state.may_pack() && (state.folding.is_some() || state.is_many_writes()) {
+        let shortly = state.folding.is_some() && !state.is_folding_long();
+        if state.may_pack() && !shortly && (state.is_folding_long() || state.is_many_writes()) {
             self.pack_and_restate(core, state)
         } else {
             Ok(false)
@@ -351,6 +361,11 @@ impl FileState {
         !self.layers.packed().is_empty() || (self.is_scattered() && self.layers.new_pieces() >= MANY_PIECES)
     }
 
+    /// Whether it is being folded, and was many writes.
+    pub(super) fn is_folding_long(&self) -> bool {
+        self.folding.as_ref().is_some_and(|folding| folding.packed)
+    }
+
     /// Whether so much lies apart from the content that a new one had better be made soon.
     pub(super) fn is_crowded(&self) -> bool {
         self.layers.pieces() > MOST_PIECES / 5 * 4
@@ -368,14 +383,15 @@ impl FileState {
             self.run = Some(core.vault.follow_run(&run));
         }
         self.written = self.written.filter(|_| self.run.is_some()).map(|(_, last)| (last, last));
-        self.folding = Some(Folding { run, said: true });
+        self.folding = Some(Folding { run, said: true, packed: true });
         self.layers.freeze_packed(size);
     }
 
     /// Says all of the runs in the journal anew: what is packed, with which the file was `size` bytes long.
     fn restate(&mut self, core: &Core, size: u64) -> Result<(), VaultError> {
         let mtime = self.modified.unwrap_or_else(|| core.now());
-        if let (Some(folding), Some(frozen)) = (&self.folding, self.layers.frozen()) {
+        let packed = self.folding.as_ref().filter(|folding| folding.packed);
+        if let (Some(folding), Some(frozen)) = (packed, self.layers.frozen()) {
             core.vault.restate(&folding.run, Some(&frozen.under), &frozen.edits, frozen.size, mtime)?;
         }
         let Some(run) = &self.run else { return Ok(()) };

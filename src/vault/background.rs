@@ -37,6 +37,12 @@ pub trait FoldSource: Send + Sync {
     /// The first failure; what could be folded is.
     fn fold(&self, which: Fold) -> Result<()>;
 
+    /// Journals what was written and is not there, as far as that can be done without waiting for a content to be
+    /// made. Whether that was all. Called with no lock of the vault held.
+    fn say(&self) -> bool {
+        true
+    }
+
     /// Whether a file made since the last offer is still open for writing, so that a commit for peers had
     /// better wait a moment for it.
     fn unfinished(&self) -> bool {
@@ -113,16 +119,25 @@ impl Vault {
         self.fold_and_commit(if full { Fold::Room } else { Fold::Ready }).map(drop)
     }
 
-    /// Makes the journal durable, if that is due by the clock.
+    /// Has dirty data journalled and makes the journal durable, if that is due by the clock.
     ///
     /// # Errors
     /// Of the disk.
     pub fn flush_if_due(&self) -> Result<()> {
         self.expire_reads();
         if self.timing.lock().schedule.due(self.now()).flush {
+            self.say_dirty();
             self.sync()?;
         }
         Ok(())
+    }
+
+    fn say_dirty(&self) {
+        self.timing.lock().schedule.saying();
+        let source = self.folds.read().clone();
+        if source.is_some_and(|source| !source.say()) {
+            self.data_is_unsaid();
+        }
     }
 
     /// Tells whether peers wait for commits: they come within milliseconds then instead of a second.
@@ -130,10 +145,17 @@ impl Vault {
         self.reschedule(|schedule, _| schedule.set_followed(followed));
     }
 
-    /// A file became ready to be folded (its last handle was released): a commit follows as after an
-    /// operation.
-    pub fn file_is_ready(&self) {
-        self.reschedule(Schedule::operation);
+    /// A file has dirty data, which is not journalled: a commit follows as after an operation.
+    pub fn file_is_dirty(&self) {
+        self.reschedule(|schedule, now| {
+            schedule.operation(now);
+            schedule.unsaid(now);
+        });
+    }
+
+    /// A file has more dirty data, which is not journalled: that is asked for within a second.
+    pub fn data_is_unsaid(&self) {
+        self.reschedule(Schedule::unsaid);
     }
 
     /// A file was folded after its last handle was released: a commit follows, and waits no longer if it was

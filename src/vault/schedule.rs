@@ -7,7 +7,8 @@
 //! - a file's dirty data asks for folding 1 s after its last write, 5 s after its first;
 //! - dead nodes are pruned 10 s after a peer's state was merged or found to be ours, which may have told that
 //!   everybody knows their end;
-//! - whatever was journalled is durable within 1 s or 8 MiB, whichever is first.
+//! - whatever was journalled is durable within 1 s or 8 MiB, whichever is first;
+//! - dirty data that is not journalled is asked for within 1 s, to become durable then.
 
 use std::time::Duration;
 
@@ -61,6 +62,7 @@ pub struct Schedule {
     dirty: Run,
     unsynced: Run,
     unsynced_bytes: u64,
+    unsaid: Run,
     followed: bool,
     unfinished: bool,
     urgent: bool,
@@ -100,6 +102,16 @@ impl Schedule {
         self.dirty.note(now);
         self.unsynced.note(now);
         self.unsynced_bytes = self.unsynced_bytes.saturating_add(bytes);
+    }
+
+    /// There is dirty data that is not journalled.
+    pub fn unsaid(&mut self, now: Duration) {
+        self.unsaid.note(now);
+    }
+
+    /// Dirty data is being journalled.
+    pub fn saying(&mut self) {
+        self.unsaid = Run::default();
     }
 
     /// Whether a peer waits for commits.
@@ -191,8 +203,8 @@ impl Schedule {
         if self.unsynced_bytes >= FLUSH_BYTES {
             return Some(Duration::ZERO);
         }
-        let flush = self.unsynced.0.map(|(first, _)| first + FLUSH_LONGEST);
-        [flush, self.alarm].into_iter().flatten().min()
+        let flush = |run: &Run| run.0.map(|(first, _)| first + FLUSH_LONGEST);
+        [flush(&self.unsynced), flush(&self.unsaid), self.alarm].into_iter().flatten().min()
     }
 
     /// What is due at `now`.
@@ -278,6 +290,17 @@ mod tests {
         assert!(!schedule.due(ms(900)).flush);
         schedule.dirtied(ms(900), 1);
         assert!(schedule.due(ms(1900)).flush);
+    }
+
+    #[test]
+    fn what_is_not_journalled_is_asked_for_though_all_else_is_durable() {
+        let mut schedule = Schedule::default();
+        schedule.unsaid(ms(0));
+        schedule.unsaid(ms(900));
+        schedule.flushed();
+        assert!(!schedule.due(ms(999)).flush && schedule.due(ms(1000)).flush);
+        schedule.saying();
+        assert!(!schedule.due(ms(1000)).flush);
     }
 
     #[test]
