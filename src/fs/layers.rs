@@ -450,7 +450,10 @@ mod tests {
                         }
                         layers.punch(at, len);
                     }
-                    Step::Freeze if frozen.is_none() && packing.is_none() => frozen = layers.freeze(),
+                    Step::Freeze if frozen.is_none() && packing.is_none() => {
+                        frozen = layers.freeze();
+                        packed_at = None;
+                    }
                     Step::FreezePacked if frozen.is_none() && packing.is_none() => {
                         if let Some(size) = packed_at.take() {
                             layers.freeze_packed(size);
