@@ -1,5 +1,5 @@
 """scripts/bench mount: a vault of ours beside a plain folder of the same disk, gocryptfs, and CryFS and EncFS where
-they are installed. With --growth instead: how cost grows (growth.py).
+they are installed. With --growth instead: how cost grows (growth.py); with --sustained: writes all over (sustained.py).
 
 How: in each round every filesystem starts empty and new. Row by row, they do the same work on the same
 bytes one after the other, in an order that turns with the rounds; before each piece of work what is dirty is
@@ -27,6 +27,7 @@ import traceback
 
 import growth
 import report
+import sustained
 import work
 from host import Host
 from process import Failed, end_on_signals
@@ -212,6 +213,8 @@ def parse():
     parser.add_argument("--ceiling", metavar="FILE", help="our driver before a filesystem in memory: this program")
     parser.add_argument("--awake", action="store_true", help="idle CPUs poll instead of sleeping, for all alike")
     parser.add_argument("--growth", action="store_true", help="how cost grows, instead of the table")
+    parser.add_argument("--sustained", action="store_true", help="writes all over a large file, instead of the table")
+    parser.add_argument("--seconds", type=int, default=20, help="of each kind of writing (--sustained)")
     counts = [10_000, 100_000, 1_000_000]
     parser.add_argument("--counts", type=int, nargs="+", default=counts, help="of files (--growth)")
     parser.add_argument("--huge", type=int, default=10_000, help="MB of the one large file (--growth), 0 for none")
@@ -235,12 +238,25 @@ def measure_growth(options):
     return 0
 
 
+def measure_sustained(options):
+    """What --sustained finds, printed and written down."""
+    disk = filesystem_of(options.dir)
+    with workspace(options.dir) as folder, contextlib.ExitStack() as ending:
+        systems = [ending.enter_context(contextlib.closing(make())) for make in makers(options, folder, 0)]
+        found = sustained.run(systems, options.sizes, options.seconds)
+    sustained.show(found)
+    if options.json:
+        report.save(options.json, "sustained", {"disk": disk, "seconds": options.seconds, "found": found})
+    return 0
+
+
 def main():
-    """The table, or how cost grows."""
+    """The table, how cost grows, or writes all over."""
     end_on_signals()
     options = parse()
+    measure = measure_growth if options.growth else measure_sustained if options.sustained else measure_table
     with idle_cpus_polling() if options.awake else contextlib.nullcontext():
-        return measure_growth(options) if options.growth else measure_table(options)
+        return measure(options)
 
 
 def measure_table(options):

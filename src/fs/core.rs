@@ -239,9 +239,10 @@ impl Core {
         self.budget.answer(reply, length);
     }
 
-    /// Sees that what was written to a file comes into the journal; false if that is not done yet.
+    /// Sees that what was written to a file comes into the journal; false if that is not done yet. (A fold under way
+    /// journals what it has in hand when it ends.)
     pub(super) fn say(self: &Arc<Self>, file: &Arc<File>) -> bool {
-        let is_said = !file.state().is_unsaid() || file.say(self);
+        let is_said = !file.state().has_unlogged() || file.say(self);
         if !is_said {
             self.spill_soon(file);
         }

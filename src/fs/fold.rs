@@ -10,7 +10,7 @@ use crate::vault::{Fold, FoldSource, NodeId, Result, VaultError};
 /// A file that stays open is folded after so long without a write.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// And after so long in any case, unless its last fold took long ([`File::fold`]).
+/// And after so long in any case, unless its last fold took long: then it rests.
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// The fold source of a mounted vault.

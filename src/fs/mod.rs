@@ -35,7 +35,6 @@ mod syncer;
 mod times;
 mod unlogged;
 mod virtual_attributes;
-mod work;
 mod workers;
 
 use std::sync::Arc;

@@ -145,15 +145,12 @@ impl Vault {
         self.reschedule(|schedule, _| schedule.set_followed(followed));
     }
 
-    /// A file has dirty data, which is not journalled: a commit follows as after an operation.
+    /// A file has dirty data: a commit follows as after an operation.
     pub fn file_is_dirty(&self) {
-        self.reschedule(|schedule, now| {
-            schedule.operation(now);
-            schedule.unsaid(now);
-        });
+        self.reschedule(Schedule::operation);
     }
 
-    /// A file has more dirty data, which is not journalled: that is asked for within a second.
+    /// A file has dirty data that is not journalled: it is asked for within a second.
     pub fn data_is_unsaid(&self) {
         self.reschedule(Schedule::unsaid);
     }

@@ -144,9 +144,6 @@ impl Journal {
         needs: LogPosition,
     ) -> Result<JournalSeq> {
         let mut runs = self.runs.lock();
-        if run.has_ended() {
-            return Err(VaultError::Inconsistent("dirty data on a run that ended"));
-        }
         self.begin(&mut runs, run)?;
         self.append(&mut runs, &Entry::Dirty { run: run.id(), change, mtime }, needs)
     }
@@ -160,9 +157,6 @@ impl Journal {
         needs: LogPosition,
     ) -> Result<JournalSeq> {
         let mut runs = self.runs.lock();
-        if run.has_ended() {
-            return Err(VaultError::Inconsistent("a run restated that ended"));
-        }
         // Whoever reads this must know what it lies over.
         self.begin(&mut runs, run)?;
         let (node, base) = (run.node(), run.journal_base()?);
@@ -191,6 +185,9 @@ impl Journal {
 
     /// Writes the first entry of `run` if it has none, after that of the run it follows.
     fn begin(&self, runs: &mut Runs, run: &DirtyRun) -> Result<()> {
+        if run.has_ended() {
+            return Err(VaultError::Inconsistent("dirty data on a run that ended"));
+        }
         if run.has_begun() {
             return Ok(());
         }

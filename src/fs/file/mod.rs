@@ -8,6 +8,8 @@
 //! Two locks: `state` for a few instructions, never held while the tree's lock is taken or the disk is waited
 //! for; `work` by the one worker that spills or folds, taken first.
 
+mod work;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,10 +27,10 @@ use crate::vault::{Attr, DirtyRun, NodeId, Shown, Vault, VaultError};
 /// A file that someone has open, or that has something to be folded.
 #[derive(Debug)]
 pub(super) struct File {
-    pub(super) inode: Inode,
+    inode: Inode,
     state: Mutex<FileState>,
-    pub(super) work: Mutex<()>,
-    pub(super) packing: Mutex<()>,
+    work: Mutex<()>,
+    packing: Mutex<()>,
 }
 
 /// What there is to know of an open file.
@@ -52,29 +54,29 @@ pub(super) struct FileState {
     pub(super) modified: Option<WallNanos>,
     /// Begin and end of the writing since the last fold.
     pub(super) written: Option<(Duration, Duration)>,
-    pub(super) layers: Layers,
-    pub(super) run: Option<DirtyRun>,
+    layers: Layers,
+    run: Option<DirtyRun>,
     /// A run whose content is being made a version. Kept over a failure, to be tried again.
-    pub(super) folding: Option<Folding>,
-    pub(super) unlogged: Unlogged,
-    /// Something below the edits is not in the journal: the next spill makes a content of everything.
-    pub(super) unsaid: bool,
+    folding: Option<Folding>,
+    unlogged: Unlogged,
+    /// Something below the new edits is not in the journal: the next spill has all of it said anew.
+    unsaid: bool,
     /// A thread was asked to fold it, and has not.
     pub(super) folds_soon: bool,
     /// Until when it is left in peace, because its last fold took long.
     pub(super) rests_until: Duration,
     /// What went wrong behind the back of the writer; told at the next fsync.
-    pub(super) failed: Option<Error>,
+    failed: Option<Error>,
 }
 
 /// A run that is being folded.
 #[derive(Debug, Clone)]
-pub(super) struct Folding {
-    pub(super) run: DirtyRun,
+struct Folding {
+    run: DirtyRun,
     /// The journal has all of it, so that what is written meanwhile may go there too.
-    pub(super) said: bool,
+    said: bool,
     /// All of it is in packs, as of what takes long.
-    pub(super) packed: bool,
+    packed: bool,
 }
 
 /// What is to be done before a sync makes a file durable.
@@ -220,7 +222,7 @@ impl FileState {
     }
 
     /// Whether something was written that is not in the journal, but should be.
-    pub(super) fn is_unsaid(&self) -> bool {
+    pub(super) fn has_unlogged(&self) -> bool {
         !self.unlogged.is_empty() && self.orphan.is_none()
     }
 
@@ -282,7 +284,7 @@ impl FileState {
     }
 
     /// Hands all edits to a worker: [`Layers::freeze`].
-    pub(super) fn freeze(&mut self, core: &Core) -> Option<Frozen> {
+    fn freeze(&mut self, core: &Core) -> Option<Frozen> {
         let before = self.layers.bytes();
         let frozen = self.layers.freeze();
         core.budget.changed(before, self.layers.bytes());
@@ -290,7 +292,7 @@ impl FileState {
     }
 
     /// A change is about to be made: begins a run if there is none.
-    pub(super) fn begin(&mut self, core: &Core) -> Result<(), Error> {
+    fn begin(&mut self, core: &Core) -> Result<(), Error> {
         if self.read_only {
             return Err(Error::NotPermitted);
         }
@@ -317,18 +319,18 @@ impl FileState {
     }
 
     /// Whether what is new may go to the journal: not while a worker has earlier bytes in hand that are not there.
-    pub(super) fn is_in_order(&self) -> bool {
+    fn is_in_order(&self) -> bool {
         let is_below_said = self.folding.as_ref().map_or(!self.layers.is_frozen(), |folding| folding.said);
         !self.layers.is_packing() && is_below_said
     }
 
     /// Whether the journal has everything that was written, also what workers have in hand.
-    pub(super) fn is_said(&self) -> bool {
+    fn is_said(&self) -> bool {
         self.unlogged.is_empty() && self.is_in_order()
     }
 
     /// Logs the pieces that can be told apart. What cannot be logged now needs a spill.
-    pub(super) fn log_pieces(&mut self, core: &Core) {
+    fn log_pieces(&mut self, core: &Core) {
         if self.unlogged.is_tangled() || !self.is_in_order() {
             return;
         }
@@ -371,7 +373,7 @@ impl FileState {
         }
     }
 
-    pub(super) fn log_packed(&mut self, core: &Core, packed: &Extents, size: u64) -> Result<(), VaultError> {
+    fn log_packed(&mut self, core: &Core, packed: &Extents, size: u64) -> Result<(), VaultError> {
         let mtime = self.modified.unwrap_or_else(|| core.now());
         match &self.run {
             Some(run) => core.vault.log_packed(run, packed, size, mtime),
@@ -379,7 +381,7 @@ impl FileState {
         }
     }
 
-    pub(super) fn log_working(&mut self, core: &Core, content: &Content) -> Result<(), VaultError> {
+    fn log_working(&mut self, core: &Core, content: &Content) -> Result<(), VaultError> {
         let mtime = self.modified.unwrap_or_else(|| core.now());
         match &self.run {
             Some(run) => core.vault.log_working(run, content, mtime),

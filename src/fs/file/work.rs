@@ -5,10 +5,10 @@
 
 use parking_lot::MutexGuard;
 
-use super::core::Core;
-use super::errors::{Failure, posix};
-use super::file::{File, FileState, Folding};
-use super::layers::Frozen;
+use super::{File, FileState, Folding};
+use crate::fs::core::Core;
+use crate::fs::errors::{Failure, posix};
+use crate::fs::layers::Frozen;
 use crate::vault::contents::{Content, Contents, Extents};
 use crate::vault::{AttrPatch, Shown, VaultError};
 
@@ -23,14 +23,14 @@ const MANY_PIECES: usize = 64;
 const REST: u32 = 4;
 
 /// Keeps workers off a file.
-pub(super) struct Hold<'a> {
+pub(in crate::fs) struct Hold<'a> {
     _work: MutexGuard<'a, ()>,
     _packing: MutexGuard<'a, ()>,
 }
 
 impl File {
     /// Brings what was written into objects and names them in the journal. For workers: takes long.
-    pub(super) fn spill(&self, core: &Core) -> Result<(), VaultError> {
+    pub(in crate::fs) fn spill(&self, core: &Core) -> Result<(), VaultError> {
         let packed = {
             let _packing = self.packing.lock();
             self.spill_by_packing(core)?
@@ -40,7 +40,7 @@ impl File {
 
     /// Brings what was written into the journal, if no content must be made for that; false if one must, or if there was
     /// no room.
-    pub(super) fn say(&self, core: &Core) -> bool {
+    pub(in crate::fs) fn say(&self, core: &Core) -> bool {
         let _packing = self.packing.lock();
         let said = self.spill_by_packing(core);
         matches!(said, Ok(true)) && self.state().is_said()
@@ -156,7 +156,7 @@ impl File {
     }
 
     /// Takes `length` bytes of `source` at `from` in at `to`, by reference. For workers.
-    pub(super) fn take_in(
+    pub(in crate::fs) fn take_in(
         &self,
         core: &Core,
         source: &Content,
@@ -191,21 +191,21 @@ impl File {
     }
 
     /// Keeps workers off while an operation takes the file's name away; `None` if one has it in hand.
-    pub(super) fn try_hold(&self) -> Option<Hold<'_>> {
+    pub(in crate::fs) fn try_hold(&self) -> Option<Hold<'_>> {
         let _work = self.work.try_lock()?;
         let _packing = self.packing.try_lock()?;
         Some(Hold { _work, _packing })
     }
 
     /// As [`try_hold`](Self::try_hold), but waits.
-    pub(super) fn hold(&self) -> Hold<'_> {
+    pub(in crate::fs) fn hold(&self) -> Hold<'_> {
         let _work = self.work.lock();
         let _packing = self.packing.lock();
         Hold { _work, _packing }
     }
 
     /// Everything written so far as a content; what is not folded yet is made one.
-    pub(super) fn content(&self, core: &Core) -> Result<Content, Failure> {
+    pub(in crate::fs) fn content(&self, core: &Core) -> Result<Content, Failure> {
         let whole = {
             let state = self.state();
             if state.layers.is_clean() {
@@ -218,7 +218,7 @@ impl File {
 
     /// Makes everything written so far a version of the file, with a content made by `contents`: the vault's, or
     /// those that give way. For workers, or for a few bytes.
-    pub(super) fn fold(&self, core: &Core, contents: &Contents) -> Result<(), VaultError> {
+    pub(in crate::fs) fn fold(&self, core: &Core, contents: &Contents) -> Result<(), VaultError> {
         let _work = self.work.lock();
         if self.state().folding.is_some() {
             self.fold_working(core, contents)?;
@@ -307,15 +307,12 @@ impl File {
 
     /// Has the journal say anew, in a few bytes, what was written to the file, so that what it said before can go.
     /// False if only a fold does that.
-    pub(super) fn restate(&self, core: &Core) -> Result<bool, VaultError> {
+    pub(in crate::fs) fn restate(&self, core: &Core) -> Result<bool, VaultError> {
         let _packing = self.packing.lock();
         let state = self.state();
-        let shortly = state.folding.is_some() && !state.is_folding_long();
-        if state.may_pack() && !shortly && (state.is_folding_long() || state.is_many_writes()) {
-            self.pack_and_restate(core, state)
-        } else {
-            Ok(false)
-        }
+        // A short fold under way does it without help.
+        let is_much = state.folding.as_ref().map_or_else(|| state.is_many_writes(), |folding| folding.packed);
+        if is_much && state.may_pack() { self.pack_and_restate(core, state) } else { Ok(false) }
     }
 
     /// Packs what is new, and says all of it in the journal. Called by the holder of `packing` with the state.
@@ -342,7 +339,7 @@ impl File {
     }
 
     /// Keeps a failure for whoever asks for durability next.
-    pub(super) fn tell_failure(&self, done: Result<(), Failure>) {
+    pub(in crate::fs) fn tell_failure(&self, done: Result<(), Failure>) {
         if let Err(failure) = done {
             tracing::warn!("written data could not be stored yet");
             self.state().failed = Some(posix(failure));
@@ -357,17 +354,17 @@ fn splice(contents: &Contents, frozen: &Frozen) -> Result<Content, VaultError> {
 
 impl FileState {
     /// Whether what was written is more, and lies further apart, than a content is made of in no time.
-    pub(super) fn is_many_writes(&self) -> bool {
+    pub(in crate::fs) fn is_many_writes(&self) -> bool {
         !self.layers.packed().is_empty() || (self.is_scattered() && self.layers.new_pieces() >= MANY_PIECES)
     }
 
     /// Whether it is being folded, and was many writes.
-    pub(super) fn is_folding_long(&self) -> bool {
+    pub(in crate::fs) fn is_folding_long(&self) -> bool {
         self.folding.as_ref().is_some_and(|folding| folding.packed)
     }
 
     /// Whether so much lies apart from the content that a new one had better be made soon.
-    pub(super) fn is_crowded(&self) -> bool {
+    pub(in crate::fs) fn is_crowded(&self) -> bool {
         self.layers.pieces() > MOST_PIECES / 5 * 4
     }
 
